@@ -1,0 +1,151 @@
+"""Where each language's program and client packages are, why one cannot be used, and how to bring them."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+WORK = HERE / ".work"
+NODE = HERE / "node"
+PYTHON = HERE / "python"
+VENV_PYTHON = WORK / "python/bin/python"
+GEMS = WORK / "gems"
+GEM = ("redis", "4.8.1")
+
+
+def program(language):
+    """The command that runs a file of this language, or an empty list."""
+    if language == "python":
+        return [str(VENV_PYTHON)] if VENV_PYTHON.exists() else []
+    if language == "bun":
+        found = bun_binary()
+        return [str(found)] if found else []
+    found = shutil.which(language)
+    return [found] if found else []
+
+
+def bun_binary():
+    """The package's install script moves the platform's binary; where npm runs no install scripts it is still there."""
+    modules = NODE / "node_modules"
+    return next((path for path in [*modules.glob("@oven/bun-*/bin/bun"), modules / "bun/bin/bun.exe"] if path.exists()), None)
+
+
+def environment(language, base):
+    if language == "ruby":
+        return {**base, "GEM_PATH": f"{GEMS}:{base.get('GEM_PATH', '')}"}
+    return base
+
+
+@cache
+def obstacle(language, least_version):
+    """Why clients of this language cannot run here; empty when they can."""
+    command = program(language)
+    if not command:
+        return f"there is no {language} here; --install may bring it"
+    version = major_version(command)
+    if version < least_version:
+        return f"{language} {version} is older than the {least_version} that this client needs"
+    if not packages_current(language):
+        return f"the packages for {language} are not installed; --install brings them"
+    return ""
+
+
+def major_version(command):
+    said = subprocess.run([*command, "--version"], capture_output=True, text=True).stdout
+    number = re.search(r"\d+", said)
+    return int(number.group()) if number else 0
+
+
+def packages_current(language):
+    if language == "ruby":
+        return ruby_has_client()
+    if language == "python":
+        return is_current(PYTHON / "requirements.txt")
+    return is_current(NODE / "package-lock.json")
+
+
+def install_all():
+    for language, install in (("node", install_node), ("python", install_python), ("ruby", install_ruby)):
+        try:
+            install()
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"--install: {language}: {error}", file=sys.stderr)
+    obstacle.cache_clear()
+
+
+def install_node():
+    if not shutil.which("npm"):
+        install_debian("nodejs", "npm")
+    lock = NODE / "package-lock.json"
+    if not is_current(lock):
+        say("the packages of node/package-lock.json")
+        subprocess.run(["npm", "ci", "--silent", "--prefer-offline"], cwd=NODE, check=True)
+        remember(lock)
+
+
+def install_python():
+    requirements = PYTHON / "requirements.txt"
+    if is_current(requirements):
+        return
+    say("a Python environment with python/requirements.txt")
+    make_venv = [sys.executable, "-m", "venv", "--clear", str(WORK / "python")]
+    if subprocess.run(make_venv, stdout=subprocess.DEVNULL).returncode != 0:
+        install_debian("python3-venv")
+        subprocess.run(make_venv, check=True)
+    subprocess.run([VENV_PYTHON, "-m", "pip", "install", "--quiet", "-r", requirements], check=True)
+    remember(requirements)
+
+
+def install_ruby():
+    if not shutil.which("ruby") or not ruby_has_client():
+        install_debian("ruby", "ruby-redis")
+    if shutil.which("gem") and not ruby_has_client():
+        say(f"the gem {GEM[0]} {GEM[1]}")
+        name, version = GEM
+        subprocess.run(["gem", "install", "--no-document", "--install-dir", GEMS, name, "-v", version], check=True)
+
+
+def ruby_has_client():
+    command = ["ruby", "-e", "require 'redis'"]
+    return subprocess.run(command, env=environment("ruby", os.environ), capture_output=True).returncode == 0
+
+
+def install_debian(*packages):
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        print(f"--install: {' '.join(packages)}: needs root on a Debian-like machine", file=sys.stderr)
+        return
+    say(f"the system packages {' '.join(packages)}")
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(["apt-get", "-qq", "update"], env=quiet, check=True)
+    command = ["apt-get", "-qq", "install", "-y", "--no-install-recommends", *packages]
+    subprocess.run(command, env=quiet, check=True, stdout=subprocess.DEVNULL)
+
+
+# What was installed is known by the digest of the list it was installed from.
+
+
+def is_current(listing):
+    stamp = WORK / f"{listing.name}.installed"
+    return stamp.exists() and stamp.read_text() == digest(listing) and bool(installed_by(listing))
+
+
+def installed_by(listing):
+    return VENV_PYTHON.exists() if listing.parent == PYTHON else (NODE / "node_modules").exists()
+
+
+def remember(listing):
+    WORK.mkdir(exist_ok=True)
+    (WORK / f"{listing.name}.installed").write_text(digest(listing))
+
+
+def digest(listing):
+    return hashlib.sha256(listing.read_bytes()).hexdigest()
+
+
+def say(what):
+    print(f"--install: {what}", flush=True)

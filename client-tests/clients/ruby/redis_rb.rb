@@ -1,0 +1,8 @@
+# redis-rb, whatever version the machine has.
+
+require "redis"
+require_relative "harness"
+require_relative "mutex"
+require_relative "idempotency"
+
+run_all { |settings| Redis.new(**settings, timeout: 5, reconnect_attempts: 1) }

@@ -1,0 +1,122 @@
+//! Differences that are known and right: between real servers, which differ from the redis 7.2 that redlet follows, and,
+//! in a list of their own that should stay short, redlet's.
+
+use client_tests::{
+    reply::Reply,
+    target::identity::{Identity, Product, Selector},
+    text::contains,
+};
+
+use crate::generate::Command;
+
+/// A difference that the servers it names may show.
+struct Declared {
+    servers: &'static str,
+    applies: fn(&Command, &Reply, &Reply) -> bool,
+    reason: &'static str,
+}
+
+/// Where redlet differs from every real server, because of the reason given.
+const REDLET_DIFFERS: &[RedletDiffers] = &[];
+
+struct RedletDiffers {
+    applies: fn(&Command, &Reply, &Reply) -> bool,
+    because: &'static str,
+}
+
+const DECLARED: &[Declared] = &[
+    Declared {
+        servers: "valkey",
+        applies: |command, left, right| {
+            is(command, "object", "encoding") && same_encoding(&text(left), &text(right))
+        },
+        reason: "valkey embeds longer strings",
+    },
+    Declared {
+        servers: "valkey",
+        applies: |command, left, right| {
+            is(command, "object", "refcount") && (is_shared(left) || is_shared(right))
+        },
+        reason: "valkey does not share small integers",
+    },
+    Declared {
+        servers: "valkey",
+        applies: |command, left, right| {
+            is_named(command, "getex") && (left.is_null() || right.is_null())
+        },
+        reason: "valkey checks GETEX's time before it looks for the key",
+    },
+    Declared {
+        servers: "valkey",
+        applies: |command, left, right| {
+            is_named(command, "scan")
+                && (says(left, "unknown type name") || says(right, "unknown type name"))
+        },
+        reason: "valkey refuses unknown types in SCAN",
+    },
+    Declared {
+        servers: "redis <7.2",
+        applies: |command, left, right| {
+            is_named(command, "scan")
+                && (says(left, "invalid cursor") || says(right, "invalid cursor"))
+        },
+        reason: "redis before 7.2 takes anything that starts like a number for a cursor",
+    },
+    Declared {
+        servers: "redis <7.2",
+        applies: |command, left, right| {
+            let zero = |text: &[u8]| text.contains(&0);
+            (is(command, "client", "setname") && command.iter().any(|word| zero(word)))
+                || (is(command, "client", "getname") && (zero(&text(left)) || zero(&text(right))))
+        },
+        reason: "redis before 7.2 looks at a client's name behind a zero byte, too",
+    },
+];
+
+/// Why two replies may differ between these two servers, if they may.
+pub(crate) fn reason(
+    identities: [&Identity; 2],
+    command: &Command,
+    left: &Reply,
+    right: &Reply,
+) -> Option<&'static str> {
+    let covers = |declared: &&Declared| {
+        let selectors = Selector::parse_list(declared.servers).expect("the list names servers");
+        identities
+            .iter()
+            .any(|identity| selectors.iter().any(|selector| selector.selects(identity)))
+            && (declared.applies)(command, left, right)
+    };
+    let redlet = identities.iter().any(|identity| identity.product == Product::Redlet);
+    let own =
+        REDLET_DIFFERS.iter().find(|differs| redlet && (differs.applies)(command, left, right));
+    let between_real = DECLARED.iter().find(covers).map(|declared| declared.reason);
+    between_real.or(own.map(|differs| differs.because))
+}
+
+/// Whether two encodings are the same but for where the bytes of a string lie.
+pub(crate) fn same_encoding(left: &[u8], right: &[u8]) -> bool {
+    let flat = |encoding: &[u8]| matches!(encoding, b"raw" | b"embstr");
+    left == right || (flat(left) && flat(right))
+}
+
+fn is(command: &Command, name: &str, subcommand: &str) -> bool {
+    matches!(&command[..], [first, second, ..]
+        if first.eq_ignore_ascii_case(name.as_bytes()) && second.eq_ignore_ascii_case(subcommand.as_bytes()))
+}
+
+fn is_named(command: &Command, name: &str) -> bool {
+    command.first().is_some_and(|first| first.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+fn is_shared(reply: &Reply) -> bool {
+    *reply == Reply::Integer(i64::from(i32::MAX))
+}
+
+fn says(reply: &Reply, part: &str) -> bool {
+    reply.is_error() && contains(&text(reply), part.as_bytes())
+}
+
+fn text(reply: &Reply) -> Vec<u8> {
+    reply.text().unwrap_or_default()
+}

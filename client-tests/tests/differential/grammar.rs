@@ -1,0 +1,85 @@
+//! The commands the differential test sends: one line each.
+//!
+//! Words in capitals stand for themselves, others for something random from the list of that name
+//! in `pools.rs`; a value is a mixture of several.
+//! `[A|B x]` may be left out, and neighbouring options come in any order; `(a b)...` and `a...` are repeated.
+//! How often a command is taken follows its weight.
+
+/// A command and its weight.
+pub(crate) type Line = (usize, &'static str);
+
+pub(crate) const LINES: &[Line] = &[
+    // Strings.
+    (
+        9,
+        "SET key value [NX|XX] [GET] [EX seconds|PX milliseconds|EXAT moment|PXAT moment_ms|KEEPTTL]",
+    ),
+    (6, "SET key value"),
+    (5, "GET key"),
+    (2, "SETNX key value"),
+    (2, "SETEX key seconds value"),
+    (2, "PSETEX key milliseconds value"),
+    (2, "GETSET key value"),
+    (2, "GETDEL key"),
+    (3, "GETEX key [EX seconds|PX milliseconds|EXAT moment|PXAT moment_ms|PERSIST]"),
+    (2, "MGET key..."),
+    (2, "MSET (key value)..."),
+    (2, "MSETNX (key value)..."),
+    (4, "APPEND key value"),
+    (2, "STRLEN key"),
+    (3, "INCR key"),
+    (2, "DECR key"),
+    (4, "INCRBY key integer"),
+    (3, "DECRBY key integer"),
+    (5, "INCRBYFLOAT key float"),
+    (4, "GETRANGE key index index"),
+    (1, "SUBSTR key index index"),
+    (4, "SETRANGE key offset value"),
+    (3, "LCS key key [LEN] [IDX] [MINMATCHLEN integer] [WITHMATCHLEN]"),
+    // Keys.
+    (3, "DEL key..."),
+    (2, "UNLINK key..."),
+    (3, "EXISTS key..."),
+    (2, "TOUCH key..."),
+    (2, "TYPE key"),
+    (2, "KEYS pattern"),
+    (3, "SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]"),
+    (1, "RANDOMKEY"),
+    (3, "RENAME key key"),
+    (2, "RENAMENX key key"),
+    (4, "COPY key key [DB database] [REPLACE]"),
+    (2, "MOVE key database"),
+    (3, "EXPIRE key seconds [NX|XX] [GT|LT]"),
+    (3, "PEXPIRE key milliseconds [NX|XX] [GT|LT]"),
+    (2, "EXPIREAT key deadline [NX|XX] [GT|LT]"),
+    (2, "PEXPIREAT key deadline [NX|XX] [GT|LT]"),
+    (3, "TTL key"),
+    (2, "PTTL key"),
+    (2, "EXPIRETIME key"),
+    (2, "PEXPIRETIME key"),
+    (2, "PERSIST key"),
+    (3, "OBJECT ENCODING key"),
+    (1, "OBJECT REFCOUNT key"),
+    (1, "OBJECT IDLETIME key"),
+    (1, "OBJECT FREQ key"),
+    (1, "DUMP key"),
+    (3, "RESTORE key restore_ttl dump [REPLACE] [ABSTTL] [IDLETIME integer] [FREQ integer]"),
+    // Connection and server.
+    (1, "PING [value]"),
+    (1, "ECHO value"),
+    (2, "SELECT database"),
+    (1, "SWAPDB database database"),
+    (1, "DBSIZE"),
+    (1, "FLUSHDB [ASYNC|SYNC]"),
+    (1, "FLUSHALL [ASYNC|SYNC]"),
+    (1, "TIME"),
+    (1, "MEMORY USAGE key [SAMPLES count]"),
+    (1, "CLIENT SETNAME value"),
+    (1, "CLIENT GETNAME"),
+    (1, "COMMAND GETKEYS SET key value"),
+    (1, "COMMAND GETKEYS MSET (key value)..."),
+    (1, "CONFIG GET parameter..."),
+    (1, "OBJECT value key"),
+    (1, "CLIENT value"),
+    (1, "value key value"),
+];

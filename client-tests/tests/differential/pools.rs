@@ -1,0 +1,76 @@
+//! What the grammar's words stand for: lists of texts in redis-cli's quoting.
+//!
+//! No list has times to live that are over soon: they would race with the clock. Times are long, or over at once.
+
+pub(crate) const POOLS: &[(&str, &str)] = &[
+    ("key", r#"a a b b c d e long:key:with:parts "" "\x00\r\n\xff" "\xc3\xa9" {tag}a 12"#),
+    ("text", r#""" " " " 1" "1 " +1 01 -0 0x10 abc ABC "\x00" "\r\n" "\xff\xfe" nx * "a\x00b""#),
+    (
+        "integer",
+        r#"0 -1 -0 +5000 05000 " 5000" "5000 " 5000.0 5e3 "" abc 10000 2147483647 2147483648 -2147483649 4294967296
+        9223372036854775806 9223372036854775807 9223372036854775808 -9223372036854775807 -9223372036854775808
+        -9223372036854775809 18446744073709551615 99999999999999999999"#,
+    ),
+    (
+        "float",
+        r#"0 1 -1 0.1 -0.1 1.5 3.0 3.14159265358979 1e5 1e-5 -1e3 5.0e3 1e17 1e18 1e20 1e300 1e308 1e400 1e-400 inf -inf
+        nan +1 .5 5. 0x10 1_000 " 1" "1 " "" abc 1e 0.1234567890123456789 123456789012345678 -0.0 17179869184.25 infinity
+        1.7976931348623157e308 0.00000000000000001"#,
+    ),
+    (
+        "index",
+        r#"0 1 2 3 5 10 50 -1 -2 -3 -10 -100 1000 2147483648 9223372036854775807 -9223372036854775808
+        9223372036854775808 abc 1.5 """#,
+    ),
+    // Nothing between 1,000 and the limit: half a gigabyte of zero bytes proves little.
+    (
+        "offset",
+        r#"0 1 2 5 10 44 100 1000 -1 536870912 4294967296 9223372036854775807 9223372036854775808 abc 1.5 """#,
+    ),
+    (
+        "seconds",
+        r#"0 -1 -100 9223372036854775 9223372036854775807 9223372036854775808
+        -9223372036854775808 abc 1.5 """#,
+    ),
+    (
+        "milliseconds",
+        r#"0 -1 -100 9223372036854775807
+        9223372036854775808 -9223372036854775808 abc 1.5 """#,
+    ),
+    // What SET and GETEX take: a moment that has passed would leave a key that counts until somebody looks at it.
+    (
+        "moment",
+        r#"33177117420 33177117421 4102444800 0 -1 9223372036854775 9223372036854776 9223372036854775807 abc """#,
+    ),
+    (
+        "moment_ms",
+        r#"33177117420000 33177117420001 4102444800000 0 -1 9223372036854775807 9223372036854775808 abc """#,
+    ),
+    // In seconds and milliseconds alike; what has passed deletes at once.
+    (
+        "deadline",
+        r#"33177117420 33177117421000 4102444800000 1 0 -1 1000 9223372036854775 9223372036854776
+        9223372036854775807 9223372036854775808 abc """#,
+    ),
+    ("restore_ttl", "0 0 0 100000 200000 -1 33177117420000 9223372036854775808 abc"),
+    ("database", r#"0 0 0 1 2 3 15 16 -1 abc 9223372036854775807 4294967296 """#),
+    (
+        "pattern",
+        r#"* a* ? ?? [a-c] [^a] [c-a] [a [ "\\a" "\\" "" *a *:*:* {*}? "[\\a]" a *** [^ [] long*parts"#,
+    ),
+    ("cursor", r#"0 0 0 0 0 00 abc -1 18446744073709551615 99999999999999999999 """#),
+    ("count", r#"1000 1000 10000 0 -1 abc 1.5 9223372036854775807 """#),
+    ("type", "string string STRING list hash set zset stream"),
+    (
+        "parameter",
+        "databases maxclients maxmemory maxmemory-policy hz timeout MaxMemory-Policy nonsense maxmemory-p*
+        proto-max-bulk-l?n [h]z",
+    ),
+    // A text, an integer, a compressed text; a wrong checksum, a version to come, and none at all.
+    (
+        "dump",
+        r#""\x00\x05value\n\x00\x81\xf6\xc18\xc1\xaa\x9bn" "\x00\xc190\n\x00\x9d\x94\xea'\x93\xfc\x08\xb9"
+        "\x00\xc3\t@d\x01xx\xe0W\x00\x01xx\n\x00]\xb7\xf6c\xbb\x08b_" "\x00\x05valuf\n\x00\x81\xf6\xc18\xc1\xaa\x9bn"
+        "\x00\x05value\xff\x00\x81\xf6\xc18\xc1\xaa\x9bn" "" nonsense"#,
+    ),
+];

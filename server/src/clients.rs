@@ -1,0 +1,247 @@
+//! The clients of a server: what others may see of them, and how to reach them.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+
+use bitflags::bitflags;
+use bytes::Bytes;
+use dashmap::DashMap;
+
+use crate::config::OutputLimit;
+use crate::resp::Protocol;
+
+bitflags! {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct ClientFlags: u32 {
+        const MONITOR = 1;
+        const NO_EVICT = 1 << 1;
+        const NO_TOUCH = 1 << 2;
+        const UNIX_SOCKET = 1 << 3;
+        /// Waits because the server is paused.
+        const PAUSED = 1 << 4;
+        const CLOSING = 1 << 5;
+    }
+}
+
+/// The part of a session that other clients can see and act on.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) id: u64,
+    pub(crate) address: String,
+    pub(crate) local_address: String,
+    pub(crate) created_ms: i64,
+    pub(crate) names: Mutex<Names>,
+    pub(crate) seen: Seen,
+    flags: AtomicU32,
+    mailbox: Mutex<Mailbox>,
+}
+
+/// What a client calls itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    pub(crate) name: Vec<u8>,
+    pub(crate) library: Vec<u8>,
+    pub(crate) library_version: Vec<u8>,
+    pub(crate) user: Vec<u8>,
+}
+
+/// What the connection notes of itself as it goes, for others to read.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) database: AtomicUsize,
+    pub(crate) protocol: AtomicU32,
+    pub(crate) last_used_ms: AtomicI64,
+    /// The id of the command it ran last, plus one.
+    pub(crate) command: AtomicUsize,
+    pub(crate) commands: AtomicU64,
+    /// Bytes of requests read but not executed, and of replies not sent.
+    pub(crate) unread: AtomicUsize,
+    pub(crate) unsent: AtomicUsize,
+    pub(crate) received: AtomicU64,
+    pub(crate) sent: AtomicU64,
+}
+
+/// What others leave for a connection to send, and how they wake it.
+#[derive(Debug, Default)]
+struct Mailbox {
+    messages: VecDeque<Bytes>,
+    bytes: usize,
+    killed: bool,
+    over_limit: OverLimit,
+    waker: Option<Waker>,
+}
+
+/// Since when a client has been over the soft limit of its class.
+#[derive(Debug, Default)]
+pub(crate) struct OverLimit {
+    since_ms: Option<i64>,
+}
+
+/// What a connection finds in its mailbox.
+pub(crate) struct Delivery {
+    pub(crate) messages: VecDeque<Bytes>,
+    pub(crate) killed: bool,
+}
+
+impl Client {
+    pub(crate) fn new(id: u64, address: String, local_address: String, now_ms: i64) -> Self {
+        Client {
+            id,
+            address,
+            local_address,
+            created_ms: now_ms,
+            names: Mutex::new(Names { user: b"default".to_vec(), ..Names::default() }),
+            seen: Seen::new(now_ms),
+            flags: AtomicU32::new(0),
+            mailbox: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn flags(&self) -> ClientFlags {
+        ClientFlags::from_bits_retain(self.flags.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn has(&self, flag: ClientFlags) -> bool {
+        self.flags().contains(flag)
+    }
+
+    pub(crate) fn raise(&self, flag: ClientFlags) {
+        self.flags.fetch_or(flag.bits(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn lower(&self, flag: ClientFlags) {
+        self.flags.fetch_and(!flag.bits(), Ordering::Relaxed);
+    }
+
+    /// Whether it is on this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        let host = self.address.parse::<std::net::SocketAddr>();
+        host.map_or(true, |address| address.ip().is_loopback())
+    }
+
+    pub(crate) fn names(&self) -> MutexGuard<'_, Names> {
+        self.names.lock().expect("nothing panics while it holds a client's names")
+    }
+
+    /// Ends the connection as soon as it looks.
+    pub(crate) fn kill(&self) {
+        let mut mailbox = self.mailbox();
+        mailbox.killed = true;
+        mailbox.wake();
+    }
+
+    pub(crate) fn is_killed(&self) -> bool {
+        self.mailbox().killed
+    }
+
+    /// Leaves a message to be sent; a client that takes too little of what it gets is dropped.
+    pub(crate) fn post(&self, message: Bytes, limit: OutputLimit, now_ms: i64) {
+        let unsent = self.seen.unsent.load(Ordering::Relaxed);
+        let mut mailbox = self.mailbox();
+        mailbox.bytes += message.len();
+        mailbox.messages.push_back(message);
+        let pending = unsent + mailbox.bytes;
+        if mailbox.over_limit.check(limit, pending, now_ms) {
+            mailbox.killed = true;
+            mailbox.messages.clear();
+        }
+        mailbox.wake();
+    }
+
+    /// What has been left for the connection; otherwise it is woken when something is.
+    pub(crate) fn poll_mailbox(&self, context: &mut Context<'_>) -> Poll<Delivery> {
+        let mut mailbox = self.mailbox();
+        if mailbox.messages.is_empty() && !mailbox.killed {
+            let current = mailbox.waker.as_ref();
+            if !current.is_some_and(|waker| waker.will_wake(context.waker())) {
+                mailbox.waker = Some(context.waker().clone());
+            }
+            return Poll::Pending;
+        }
+        mailbox.bytes = 0;
+        let messages = std::mem::take(&mut mailbox.messages);
+        Poll::Ready(Delivery { messages, killed: mailbox.killed })
+    }
+
+    fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
+        self.mailbox.lock().expect("nothing panics while it holds a mailbox")
+    }
+}
+
+impl OverLimit {
+    /// Whether so many unread bytes cost the client its connection.
+    pub(crate) fn check(&mut self, limit: OutputLimit, pending: usize, now_ms: i64) -> bool {
+        let pending = pending as i64;
+        let over_soft = limit.soft > 0 && pending > limit.soft;
+        self.since_ms = self.since_ms.or(Some(now_ms)).filter(|_| over_soft);
+        let over_long =
+            self.since_ms.is_some_and(|since_ms| now_ms - since_ms > limit.soft_seconds * 1000);
+        (limit.hard > 0 && pending > limit.hard) || over_long
+    }
+}
+
+impl Mailbox {
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Seen {
+    const fn new(now_ms: i64) -> Self {
+        Seen {
+            database: AtomicUsize::new(0),
+            protocol: AtomicU32::new(2),
+            last_used_ms: AtomicI64::new(now_ms),
+            command: AtomicUsize::new(0),
+            commands: AtomicU64::new(0),
+            unread: AtomicUsize::new(0),
+            unsent: AtomicUsize::new(0),
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn set_protocol(&self, protocol: Protocol) {
+        self.protocol.store(protocol.number(), Ordering::Relaxed);
+    }
+}
+
+/// All clients that are connected.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    clients: DashMap<u64, Arc<Client>>,
+    last_id: AtomicU64,
+    count: AtomicUsize,
+}
+
+impl Registry {
+    pub(crate) fn next_id(&self) -> u64 {
+        self.last_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn add(&self, client: &Arc<Client>) {
+        self.clients.insert(client.id, Arc::clone(client));
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn remove(&self, id: u64) {
+        if self.clients.remove(&id).is_some() {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// All clients in the order they came.
+    pub(crate) fn all(&self) -> Vec<Arc<Client>> {
+        let mut all: Vec<_> = self.clients.iter().map(|client| Arc::clone(&client)).collect();
+        all.sort_unstable_by_key(|client| client.id);
+        all
+    }
+}

@@ -1,0 +1,306 @@
+//! Deadlines: setting, showing and removing them.
+
+use super::Command;
+use super::metadata::{KeySpec, categories, flags};
+use crate::error::Error;
+use crate::execute::Call;
+use crate::keyspace::Entry;
+use crate::value::number::parse_integer;
+
+pub(super) const COMMANDS: &[&Command] = &[
+    &EXPIRE,
+    &PEXPIRE,
+    &EXPIREAT,
+    &PEXPIREAT,
+    &TTL,
+    &PTTL,
+    &EXPIRETIME,
+    &PEXPIRETIME,
+    &PERSIST,
+];
+
+/// How a command gives a time: in which unit, and from now or since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Expiry {
+    unit_ms: i64,
+    is_absolute: bool,
+}
+
+impl Expiry {
+    pub(super) const SECONDS: Expiry = Expiry { unit_ms: 1000, is_absolute: false };
+    pub(super) const MILLISECONDS: Expiry = Expiry { unit_ms: 1, is_absolute: false };
+    const UNIX_SECONDS: Expiry = Expiry { unit_ms: 1000, is_absolute: true };
+    const UNIX_MILLISECONDS: Expiry = Expiry { unit_ms: 1, is_absolute: true };
+
+    /// By the option's name, in upper case.
+    pub(super) fn named(word: &[u8]) -> Option<Self> {
+        Some(match word {
+            b"EX" => Self::SECONDS,
+            b"PX" => Self::MILLISECONDS,
+            b"EXAT" => Self::UNIX_SECONDS,
+            b"PXAT" => Self::UNIX_MILLISECONDS,
+            _ => return None,
+        })
+    }
+
+    /// The deadline for a time that has to be positive.
+    pub(super) fn deadline_ms(
+        self,
+        raw: &[u8],
+        now_ms: i64,
+        command: &'static str,
+    ) -> Result<i64, Error> {
+        let time = parse_integer(raw).ok_or(Error::NotInteger)?;
+        if time <= 0 {
+            return Err(Error::InvalidExpire(command));
+        }
+        self.signed_deadline_ms(time, now_ms, command)
+    }
+
+    /// The deadline for any time that can be told.
+    fn signed_deadline_ms(
+        self,
+        time: i64,
+        now_ms: i64,
+        command: &'static str,
+    ) -> Result<i64, Error> {
+        let base_ms = if self.is_absolute { 0 } else { now_ms };
+        let deadline_ms = time.checked_mul(self.unit_ms).and_then(|ms| ms.checked_add(base_ms));
+        deadline_ms.ok_or(Error::InvalidExpire(command))
+    }
+}
+
+const EXPIRE: Command = Command {
+    name: "expire",
+    arity: -3,
+    flags: flags("write fast"),
+    categories: categories("keyspace"),
+    keys: &[KeySpec::at(1, "RW update")],
+    usage: "key seconds [NX | XX | GT | LT]",
+    summary: "Lets a key expire after some seconds.",
+    run: expire,
+    ..Command::BASE
+};
+
+fn expire(call: &mut Call<'_>) -> Result<(), Error> {
+    set_deadline(call, Expiry::SECONDS)
+}
+
+const PEXPIRE: Command = Command {
+    name: "pexpire",
+    arity: -3,
+    flags: flags("write fast"),
+    categories: categories("keyspace"),
+    keys: &[KeySpec::at(1, "RW update")],
+    since: "2.6.0",
+    usage: "key milliseconds [NX | XX | GT | LT]",
+    summary: "Lets a key expire after some milliseconds.",
+    run: pexpire,
+    ..Command::BASE
+};
+
+fn pexpire(call: &mut Call<'_>) -> Result<(), Error> {
+    set_deadline(call, Expiry::MILLISECONDS)
+}
+
+const EXPIREAT: Command = Command {
+    name: "expireat",
+    arity: -3,
+    flags: flags("write fast"),
+    categories: categories("keyspace"),
+    keys: &[KeySpec::at(1, "RW update")],
+    since: "1.2.0",
+    usage: "key unix-time-seconds [NX | XX | GT | LT]",
+    summary: "Lets a key expire at a Unix time in seconds.",
+    run: expireat,
+    ..Command::BASE
+};
+
+fn expireat(call: &mut Call<'_>) -> Result<(), Error> {
+    set_deadline(call, Expiry::UNIX_SECONDS)
+}
+
+const PEXPIREAT: Command = Command {
+    name: "pexpireat",
+    arity: -3,
+    flags: flags("write fast"),
+    categories: categories("keyspace"),
+    keys: &[KeySpec::at(1, "RW update")],
+    since: "2.6.0",
+    usage: "key unix-time-milliseconds [NX | XX | GT | LT]",
+    summary: "Lets a key expire at a Unix time in milliseconds.",
+    run: pexpireat,
+    ..Command::BASE
+};
+
+fn pexpireat(call: &mut Call<'_>) -> Result<(), Error> {
+    set_deadline(call, Expiry::UNIX_MILLISECONDS)
+}
+
+fn set_deadline(call: &mut Call<'_>, expiry: Expiry) -> Result<(), Error> {
+    let conditions = Conditions::parse(call)?;
+    let time = call.args.integer(2)?;
+    let deadline_ms = expiry.signed_deadline_ms(time, call.now_ms(), call.row.command.name)?;
+    let key = call.args.at(1);
+    let present_ms = call.txn.peek(key).map(Entry::deadline_ms);
+    let applies = present_ms.is_some_and(|present_ms| conditions.hold(present_ms, deadline_ms));
+    if applies && deadline_ms <= call.now_ms() {
+        call.txn.remove(key);
+    } else if applies {
+        call.txn.set_deadline(key, Some(deadline_ms));
+    }
+    call.reply.flag(applies);
+    Ok(())
+}
+
+/// When a deadline may be set; several may be asked for.
+#[derive(Default)]
+struct Conditions {
+    if_none: bool,
+    if_some: bool,
+    if_later: bool,
+    if_earlier: bool,
+}
+
+impl Conditions {
+    fn parse(call: &Call<'_>) -> Result<Self, Error> {
+        let mut parsed = Conditions::default();
+        for (offset, argument) in call.args.from(3).enumerate() {
+            let mut options = call.args.options(3 + offset);
+            match options.word().as_deref() {
+                Some(b"NX") => parsed.if_none = true,
+                Some(b"XX") => parsed.if_some = true,
+                Some(b"GT") => parsed.if_later = true,
+                Some(b"LT") => parsed.if_earlier = true,
+                _ => {
+                    let option = String::from_utf8_lossy(argument);
+                    return Err(Error::format(format_args!("Unsupported option {option}")));
+                }
+            }
+        }
+        if parsed.if_none && (parsed.if_some || parsed.if_later || parsed.if_earlier) {
+            let text = "NX and XX, GT or LT options at the same time are not compatible";
+            return Err(Error::err(text));
+        }
+        if parsed.if_later && parsed.if_earlier {
+            return Err(Error::err("GT and LT options at the same time are not compatible"));
+        }
+        Ok(parsed)
+    }
+
+    /// No deadline counts as one that never comes.
+    fn hold(&self, present_ms: Option<i64>, new_ms: i64) -> bool {
+        let is_earlier = present_ms.is_none_or(|present_ms| new_ms < present_ms);
+        let is_later = present_ms.is_some_and(|present_ms| new_ms > present_ms);
+        (!self.if_none || present_ms.is_none())
+            && (!self.if_some || present_ms.is_some())
+            && (!self.if_later || is_later)
+            && (!self.if_earlier || is_earlier)
+    }
+}
+
+const TTL: Command = Command {
+    name: "ttl",
+    arity: 2,
+    flags: flags("readonly fast"),
+    categories: categories("keyspace"),
+    keys: &[KeySpec::at(1, "RO access")],
+    tips: &["nondeterministic_output"],
+    usage: "key",
+    summary: "Tells in how many seconds a key expires.",
+    run: ttl,
+    ..Command::BASE
+};
+
+/// -1 is a key that does not expire, -2 no key. Half a second rounds up.
+fn ttl(call: &mut Call<'_>) -> Result<(), Error> {
+    let now_ms = call.now_ms();
+    reply_with_deadline(call, |deadline_ms| (deadline_ms - now_ms + 500) / 1000)
+}
+
+const PTTL: Command = Command {
+    name: "pttl",
+    arity: 2,
+    flags: flags("readonly fast"),
+    categories: categories("keyspace"),
+    keys: &[KeySpec::at(1, "RO access")],
+    tips: &["nondeterministic_output"],
+    since: "2.6.0",
+    usage: "key",
+    summary: "Tells in how many milliseconds a key expires.",
+    run: pttl,
+    ..Command::BASE
+};
+
+fn pttl(call: &mut Call<'_>) -> Result<(), Error> {
+    let now_ms = call.now_ms();
+    reply_with_deadline(call, |deadline_ms| deadline_ms - now_ms)
+}
+
+const EXPIRETIME: Command = Command {
+    name: "expiretime",
+    arity: 2,
+    flags: flags("readonly fast"),
+    categories: categories("keyspace"),
+    keys: &[KeySpec::at(1, "RO access")],
+    since: "7.0.0",
+    usage: "key",
+    summary: "Tells the Unix time in seconds at which a key expires.",
+    run: expiretime,
+    ..Command::BASE
+};
+
+fn expiretime(call: &mut Call<'_>) -> Result<(), Error> {
+    reply_with_deadline(call, |deadline_ms| deadline_ms.saturating_add(500) / 1000)
+}
+
+const PEXPIRETIME: Command = Command {
+    name: "pexpiretime",
+    arity: 2,
+    flags: flags("readonly fast"),
+    categories: categories("keyspace"),
+    keys: &[KeySpec::at(1, "RO access")],
+    since: "7.0.0",
+    usage: "key",
+    summary: "Tells the Unix time in milliseconds at which a key expires.",
+    run: pexpiretime,
+    ..Command::BASE
+};
+
+fn pexpiretime(call: &mut Call<'_>) -> Result<(), Error> {
+    reply_with_deadline(call, |deadline_ms| deadline_ms)
+}
+
+fn reply_with_deadline(call: &mut Call<'_>, show: impl Fn(i64) -> i64) -> Result<(), Error> {
+    call.txn.ignore_usage();
+    let shown = match call.txn.read(call.args.at(1)).map(Entry::deadline_ms) {
+        None => -2,
+        Some(None) => -1,
+        Some(Some(deadline_ms)) => show(deadline_ms),
+    };
+    call.reply.integer(shown);
+    Ok(())
+}
+
+const PERSIST: Command = Command {
+    name: "persist",
+    arity: 2,
+    flags: flags("write fast"),
+    categories: categories("keyspace"),
+    keys: &[KeySpec::at(1, "RW update")],
+    since: "2.2.0",
+    usage: "key",
+    summary: "Removes the expiration of a key.",
+    run: persist,
+    ..Command::BASE
+};
+
+fn persist(call: &mut Call<'_>) -> Result<(), Error> {
+    let key = call.args.at(1);
+    let expires = call.txn.peek(key).is_some_and(|entry| entry.deadline_ms().is_some());
+    if expires {
+        call.txn.set_deadline(key, None);
+    }
+    call.reply.flag(expires);
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! What a command is, and the table of all commands.
+//!
+//! A command is one row (a [`Command`]) and one function, side by side in the file of its
+//! family. Arity checks, key extraction, admission, `COMMAND`'s answers and the compatibility
+//! page are derived from the row; no other file names the command.
+
+use crate::error::Error;
+use crate::execute::Call;
+
+pub(crate) mod args;
+mod acl;
+mod client;
+mod compatibility;
+mod connection;
+mod counter;
+mod debug;
+mod diagnostics;
+mod digest;
+mod expire;
+mod info;
+mod introspection;
+mod keys;
+mod latency;
+pub(crate) mod locate;
+mod memory;
+mod metadata;
+mod process;
+mod server;
+mod slowlog;
+mod string;
+mod table;
+mod usage;
+
+pub(crate) use args::Args;
+pub use compatibility::compatibility_page;
+pub(crate) use metadata::{Categories, CommandFlags, Group, KeyFlags, KeySpec};
+pub use table::{Registered, Table};
+
+/// A command's function: parses everything first, then acts, then replies.
+pub(crate) type Handler = fn(&mut Call<'_>) -> Result<(), Error>;
+
+/// Which shards a command holds while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Locks {
+    /// Those of the keys that its key specifications name; none where it names none.
+    Keys,
+    /// All of them: the command looks at, or changes, the keyspace as a whole.
+    All,
+}
+
+/// One row of the command table.
+#[derive(Debug)]
+pub struct Command {
+    /// The name in lower case; a subcommand's name is without its container's.
+    pub(crate) name: &'static str,
+    /// As Redis counts it: the name included, negative for "at least".
+    pub(crate) arity: i8,
+    pub(crate) flags: CommandFlags,
+    /// The ACL categories that do not follow from the flags.
+    pub(crate) categories: Categories,
+    pub(crate) keys: &'static [KeySpec],
+    pub(crate) locks: Locks,
+    pub(crate) tips: &'static [&'static str],
+    pub(crate) group: Group,
+    /// The Redis version that brought the command.
+    pub(crate) since: &'static str,
+    pub(crate) complexity: &'static str,
+    /// The arguments after the name, in the notation of `metadata::usage`.
+    pub(crate) usage: &'static str,
+    pub(crate) summary: &'static str,
+    /// The Redis version that deprecated it and what to use instead.
+    pub(crate) replaced_by: Option<(&'static str, &'static str)>,
+    pub(crate) subcommands: &'static [&'static Command],
+    pub(crate) run: Handler,
+}
+
+impl Command {
+    /// What a row that does not say otherwise has.
+    pub(crate) const BASE: Command = Command {
+        name: "",
+        arity: 0,
+        flags: CommandFlags::empty(),
+        categories: Categories::empty(),
+        keys: &[],
+        locks: Locks::Keys,
+        tips: &[],
+        group: Group::Generic,
+        since: "1.0.0",
+        complexity: "O(1)",
+        usage: "",
+        summary: "",
+        replaced_by: None,
+        subcommands: &[],
+        run: container,
+    };
+
+    /// Whether `count` arguments, the name included, are as many as the command takes.
+    pub(crate) fn accepts(&self, count: usize) -> bool {
+        let least = usize::from(self.arity.unsigned_abs());
+        if self.arity < 0 { count >= least } else { count == least }
+    }
+
+    pub(crate) fn subcommand(&self, name: &[u8]) -> Option<&'static Command> {
+        self.subcommands.iter().copied().find(|sub| sub.name.as_bytes().eq_ignore_ascii_case(name))
+    }
+}
+
+/// Stands in the row of a command that only has subcommands: the pipeline never gets here,
+/// because such a row's arity asks for a subcommand and an unknown one is refused before.
+fn container(_: &mut Call<'_>) -> Result<(), Error> {
+    Err(Error::Syntax)
+}

@@ -1,0 +1,151 @@
+//! The table of all commands, and how a request finds its row.
+
+use std::sync::OnceLock;
+
+use super::{
+    Args, Command, acl, client, connection, counter, debug, diagnostics, expire, info,
+    introspection, keys, latency, memory, server, slowlog, string,
+};
+use crate::error::Error;
+
+/// A row in its place in the table.
+#[derive(Debug)]
+pub struct Registered {
+    pub(crate) command: &'static Command,
+    /// Counts all commands and subcommands through, for statistics.
+    pub(crate) id: usize,
+    /// The name with its container's: `client|kill`.
+    pub(crate) name: String,
+    /// Where its key is, if it always has exactly one there.
+    pub(crate) sole_key: Option<usize>,
+    /// Where the subcommands' rows are.
+    subcommands: Vec<usize>,
+}
+
+/// All commands; the same for every server.
+#[derive(Debug)]
+pub struct Table {
+    rows: Vec<Registered>,
+    /// Open addressing by name: 1 + the row, 0 where nothing is.
+    slots: Vec<u16>,
+}
+
+const FAMILIES: [&[&Command]; 15] = [
+    connection::COMMANDS,
+    client::COMMANDS,
+    acl::COMMANDS,
+    string::COMMANDS,
+    counter::COMMANDS,
+    keys::COMMANDS,
+    expire::COMMANDS,
+    server::COMMANDS,
+    info::COMMANDS,
+    slowlog::COMMANDS,
+    latency::COMMANDS,
+    memory::COMMANDS,
+    diagnostics::COMMANDS,
+    debug::COMMANDS,
+    introspection::COMMANDS,
+];
+
+impl Table {
+    pub fn get() -> &'static Table {
+        static TABLE: OnceLock<Table> = OnceLock::new();
+        TABLE.get_or_init(Table::build)
+    }
+
+    fn build() -> Table {
+        let mut table = Table { rows: Vec::new(), slots: Vec::new() };
+        for command in FAMILIES.into_iter().flatten() {
+            let at = table.add(command, command.name.to_owned());
+            for subcommand in command.subcommands {
+                let sub = table.add(subcommand, format!("{}|{}", command.name, subcommand.name));
+                table.rows[at].subcommands.push(sub);
+            }
+        }
+        table.slots = vec![0; (table.rows.len() * 4).next_power_of_two()];
+        for at in 0..table.rows.len() {
+            let mut slot = hash(table.rows[at].name.as_bytes());
+            while table.slots[slot & (table.slots.len() - 1)] != 0 {
+                slot += 1;
+            }
+            let size = table.slots.len();
+            table.slots[slot & (size - 1)] = at as u16 + 1;
+        }
+        table
+    }
+
+    fn add(&mut self, command: &'static Command, name: String) -> usize {
+        let id = self.rows.len();
+        let sole_key = sole_key(command);
+        self.rows.push(Registered { command, id, name, sole_key, subcommands: Vec::new() });
+        id
+    }
+
+    /// All rows, each container before its subcommands.
+    pub(crate) fn rows(&self) -> &[Registered] {
+        &self.rows
+    }
+
+    /// The commands that are not subcommands.
+    pub(crate) fn commands(&self) -> impl Iterator<Item = &Registered> {
+        self.rows.iter().filter(|row| !row.is_subcommand())
+    }
+
+    pub(crate) fn subcommands<'a>(
+        &'a self,
+        row: &'a Registered,
+    ) -> impl ExactSizeIterator<Item = &'a Registered> {
+        row.subcommands.iter().map(|&at| &self.rows[at])
+    }
+
+    /// The row with this full name (`get`, `client|kill`), in any case.
+    pub(crate) fn named(&self, name: &[u8]) -> Option<&Registered> {
+        let mut slot = hash(name);
+        loop {
+            let at = self.slots[slot & (self.slots.len() - 1)];
+            let row = &self.rows[usize::from(at.checked_sub(1)?)];
+            if row.name.as_bytes().eq_ignore_ascii_case(name) {
+                return Some(row);
+            }
+            slot += 1;
+        }
+    }
+
+    /// The row that a request is for.
+    pub(crate) fn find(&self, args: Args<'_>) -> Result<&Registered, Error> {
+        let row = self.named(args.at(0)).filter(|row| !row.is_subcommand());
+        let row = row.ok_or_else(|| Error::unknown_command(args.iter()))?;
+        match args.get(1) {
+            Some(name) if !row.subcommands.is_empty() => {
+                let mut all = self.subcommands(row);
+                let found = all.find(|sub| sub.command.name.as_bytes().eq_ignore_ascii_case(name));
+                found.ok_or_else(|| Error::unknown_subcommand(row.command.name, name))
+            }
+            _ => Ok(row),
+        }
+    }
+}
+
+impl Registered {
+    pub(crate) fn is_subcommand(&self) -> bool {
+        self.name.len() > self.command.name.len()
+    }
+}
+
+/// The position of a command's only key, if its arity makes sure of that argument.
+fn sole_key(command: &Command) -> Option<usize> {
+    let [spec] = command.keys else {
+        return None;
+    };
+    let index = spec.sole_position()?;
+    (index < usize::from(command.arity.unsigned_abs())).then_some(index)
+}
+
+fn hash(name: &[u8]) -> usize {
+    let step = |sum: usize, byte: &u8| {
+        (sum ^ usize::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0193)
+    };
+    let sum = name.iter().fold(0x811c_9dc5, step);
+    sum ^ (sum >> 15)
+}

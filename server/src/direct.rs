@@ -1,0 +1,162 @@
+//! Calling commands without a connection, for tests and for the application that embeds a
+//! server. The calls take the same way through the server as a client's requests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use redis_protocol::resp3::decode::complete::decode_bytes;
+pub use redis_protocol::resp3::types::BytesFrame as Value;
+
+use crate::clients::Client;
+use crate::clock::Moment;
+use crate::command::Args;
+use crate::command::args::Span;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::execute::execute;
+use crate::resp::{Output, Protocol};
+use crate::session::Session;
+
+/// Direct access to a server's data.
+///
+/// Typed methods panic where a client would get an error, such as `WRONGTYPE`: in a test that is
+/// what is wanted. [`call`](Direct::call) gives errors back.
+pub struct Direct {
+    engine: Arc<Engine>,
+    session: Session,
+    request: Vec<u8>,
+    spans: Vec<Span>,
+    output: Output,
+}
+
+impl Direct {
+    pub(crate) fn new(engine: Arc<Engine>) -> Self {
+        let address = "direct".to_owned();
+        let moment = Moment::now(&engine.clock);
+        let client = Client::new(0, address.clone(), address, moment.now_ms());
+        let mut session = Session::new(Arc::new(client), true, moment);
+        session.speak(Protocol::Resp3);
+        session.direct = true;
+        Direct {
+            engine,
+            session,
+            request: Vec::new(),
+            spans: Vec::new(),
+            output: Output::default(),
+        }
+    }
+
+    /// Turns to another database.
+    ///
+    /// # Panics
+    /// Panics if there is no such database.
+    #[must_use]
+    pub fn database(mut self, index: usize) -> Self {
+        let databases = self.engine.keyspace.databases();
+        assert!(index < databases, "database {index} of {databases}");
+        self.session.select(index);
+        self
+    }
+
+    /// Executes any command and gives its reply.
+    pub fn call<A: AsRef<[u8]>>(&mut self, command: &[A]) -> Result<Value, Error> {
+        self.request.clear();
+        self.spans.clear();
+        for argument in command {
+            let argument = argument.as_ref();
+            self.spans.push(Span::inside(self.request.len(), argument.len()));
+            self.request.extend_from_slice(argument);
+        }
+        if self.spans.is_empty() {
+            return Err(Error::unknown_command(std::iter::empty()));
+        }
+        self.session.moment = Moment::now(&self.engine.clock);
+        let args = Args::new(&self.request, &self.spans, &[]);
+        execute(&self.engine, &mut self.session, args, &mut self.output);
+        let reply = self.output.take();
+        match decode_bytes(&reply) {
+            Ok(Some((Value::SimpleError { data, .. }, _))) => {
+                Err(Error::Text(data.to_string().into()))
+            }
+            Ok(Some((reply, _))) => Ok(reply),
+            _ => Ok(Value::Null),
+        }
+    }
+
+    /// `SET key value`
+    pub fn set(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        self.expect(&[b"SET", key.as_ref(), value.as_ref()]);
+    }
+
+    /// `SET key value PX ttl`
+    pub fn set_expiring(
+        &mut self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        ttl: Duration,
+    ) {
+        let ttl_ms = ttl.as_millis().to_string();
+        self.expect(&[b"SET", key.as_ref(), value.as_ref(), b"PX", ttl_ms.as_bytes()]);
+    }
+
+    /// `GET key`
+    pub fn get(&mut self, key: impl AsRef<[u8]>) -> Option<Bytes> {
+        match self.expect(&[b"GET", key.as_ref()]) {
+            Value::BlobString { data, .. } => Some(data),
+            _ => None,
+        }
+    }
+
+    /// `DEL key`; whether it was there.
+    pub fn delete(&mut self, key: impl AsRef<[u8]>) -> bool {
+        self.expect_integer(&[b"DEL", key.as_ref()]) == 1
+    }
+
+    /// `EXISTS key`
+    pub fn exists(&mut self, key: impl AsRef<[u8]>) -> bool {
+        self.expect_integer(&[b"EXISTS", key.as_ref()]) == 1
+    }
+
+    /// `PTTL key`: how long the key still lives; `None` if it does not expire or is not there.
+    pub fn ttl(&mut self, key: impl AsRef<[u8]>) -> Option<Duration> {
+        let ttl_ms = self.expect_integer(&[b"PTTL", key.as_ref()]);
+        u64::try_from(ttl_ms).ok().map(Duration::from_millis)
+    }
+
+    /// `KEYS pattern`, in order.
+    pub fn keys(&mut self, pattern: impl AsRef<[u8]>) -> Vec<Bytes> {
+        let Value::Array { data, .. } = self.expect(&[b"KEYS", pattern.as_ref()]) else {
+            return Vec::new();
+        };
+        let mut keys: Vec<Bytes> = data.into_iter().filter_map(into_bytes).collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    /// `FLUSHALL`
+    pub fn flush_all(&mut self) {
+        self.expect(&[b"FLUSHALL"]);
+    }
+
+    fn expect(&mut self, command: &[&[u8]]) -> Value {
+        match self.call(command) {
+            Ok(reply) => reply,
+            Err(error) => panic!("{}: {error}", String::from_utf8_lossy(command[0])),
+        }
+    }
+
+    fn expect_integer(&mut self, command: &[&[u8]]) -> i64 {
+        match self.expect(command) {
+            Value::Number { data, .. } => data,
+            other => panic!("a number was expected, not {other:?}"),
+        }
+    }
+}
+
+fn into_bytes(value: Value) -> Option<Bytes> {
+    match value {
+        Value::BlobString { data, .. } => Some(data),
+        _ => None,
+    }
+}

@@ -1,0 +1,124 @@
+//! Everything one server consists of, without its sockets: bytes in, bytes out.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+
+use tokio::sync::watch;
+
+use crate::clients::Registry;
+use crate::clock::Clock;
+use crate::config::{Config, Param};
+use crate::keyspace::Keyspace;
+use crate::latency::LatencyMonitor;
+use crate::monitor::Monitors;
+use crate::pause::Pause;
+use crate::random::Random;
+use crate::slowlog::SlowLog;
+use crate::stats::Stats;
+
+pub(crate) struct Engine {
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) keyspace: Keyspace,
+    pub(crate) clients: Registry,
+    pub(crate) stats: Stats,
+    pub(crate) slowlog: SlowLog,
+    pub(crate) latency: LatencyMonitor,
+    pub(crate) monitors: Monitors,
+    pub(crate) pause: Pause,
+    pub(crate) run_id: String,
+    pub(crate) started_us: i64,
+    /// The port that is listened on, 0 if none; known once the server has started.
+    pub(crate) port: AtomicUsize,
+    pub(crate) sweeps: AtomicBool,
+    pub(crate) peak_bytes: AtomicUsize,
+    pub(crate) last_save_s: AtomicI64,
+    state: watch::Sender<State>,
+}
+
+/// Whether a server runs, and if not, why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Running,
+    Stopped,
+    /// It cannot go on; the reason is for its owner to read.
+    Failed(String),
+}
+
+impl Engine {
+    pub(crate) fn new(config: Config, clock: Clock, random: Random) -> Self {
+        let shards = config.number(Param::Shards) as usize;
+        let databases = config.number(Param::Databases) as usize;
+        Engine {
+            keyspace: Keyspace::new(shards, databases, &random),
+            clients: Registry::default(),
+            stats: Stats::new(),
+            slowlog: SlowLog::default(),
+            latency: LatencyMonitor::default(),
+            monitors: Monitors::default(),
+            pause: Pause::default(),
+            run_id: random.hexadecimal(40),
+            started_us: clock.now_us(),
+            port: AtomicUsize::new(0),
+            sweeps: AtomicBool::new(true),
+            peak_bytes: AtomicUsize::new(0),
+            last_save_s: AtomicI64::new(clock.now_ms() / 1000),
+            state: watch::Sender::new(State::Running),
+            config,
+            clock,
+            random,
+        }
+    }
+
+    /// Whether new clients have to authenticate.
+    pub(crate) fn has_password(&self) -> bool {
+        !self.config.text(Param::RequirePass).is_empty()
+    }
+
+    /// Whether this is the default user's password.
+    pub(crate) fn accepts_password(&self, password: &[u8]) -> bool {
+        let expected = self.config.text(Param::RequirePass);
+        // Looks at every byte whatever comes first, so that timing tells nothing.
+        let differences = expected.bytes().zip(password).fold(0, |sum, (a, b)| sum | (a ^ b));
+        expected.len() == password.len() && differences == 0
+    }
+
+    pub(crate) fn state(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
+    }
+
+    /// Ends the server: no new connections, and those there are end.
+    pub(crate) fn stop(&self) {
+        self.leave(State::Stopped);
+    }
+
+    /// Ends the server because it cannot go on; its owner sees why.
+    pub(crate) fn fail(&self, reason: &str) {
+        tracing::error!(reason, "the server failed");
+        self.leave(State::Failed(reason.to_owned()));
+    }
+
+    fn leave(&self, state: State) {
+        self.state.send_if_modified(|current| {
+            let first = *current == State::Running;
+            if first {
+                *current = state;
+            }
+            first
+        });
+        for client in self.clients.all() {
+            client.kill();
+        }
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        *self.state.borrow() == State::Running
+    }
+
+    /// The memory that all keys and values take, as the keyspace counts it.
+    pub(crate) fn used_bytes(&self) -> usize {
+        let used = self.keyspace.figures().iter().map(|figures| figures.bytes).sum();
+        self.peak_bytes.fetch_max(used, Ordering::Relaxed);
+        used
+    }
+}

@@ -1,0 +1,225 @@
+//! The pipeline: every request of every client goes through here, once.
+//!
+//! Look up, admit, lock, run, count. What a command does is in its family's file; what holds
+//! for all commands is said here, and only here.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::command::{Args, CommandFlags, Locks, Registered, Table, locate};
+use crate::config::{ClientClass, Param};
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::keyspace::Txn;
+use crate::latency::Spike;
+use crate::monitor::Redacted;
+use crate::resp::{Output, Reply};
+use crate::session::Session;
+use crate::slowlog::{SlowRequest, abridge};
+
+/// What a command's function works with.
+pub(crate) struct Call<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) session: &'a mut Session,
+    pub(crate) row: &'static Registered,
+    pub(crate) args: Args<'a>,
+    pub(crate) txn: Txn<'a>,
+    pub(crate) reply: Reply<'a>,
+    /// Arguments that logs must not show.
+    pub(crate) redacted: Redacted,
+    /// How the connection goes on after this request.
+    pub(crate) flow: Flow,
+}
+
+/// How a connection goes on after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    Continue,
+    /// Once the reply is sent, the connection ends.
+    Close,
+    /// The request was not executed and waits until the server is no longer paused.
+    Paused,
+    /// The reply is sent after this time.
+    Sleep(Duration),
+}
+
+/// Executes one request and writes its reply.
+pub(crate) fn execute(
+    engine: &Engine,
+    session: &mut Session,
+    args: Args<'_>,
+    output: &mut Output,
+) -> Flow {
+    let row = match admit(session, engine, args) {
+        Ok(row) => row,
+        Err(error) => return refuse(engine, session, &error, output),
+    };
+    if engine.pause.is_on() && is_paused(engine, session, row) {
+        return Flow::Paused;
+    }
+    let mark = output.mark();
+    session.client.seen.command.store(row.id + 1, Ordering::Relaxed);
+    let (result, redacted, flow) = run(engine, session, row, args, output);
+    let spent_ns = session.moment.advance(&engine.clock);
+    if let Err(error) = &result {
+        output.rewind(mark);
+        Reply::new(output, session.protocol()).error(error);
+        engine.stats.error(error);
+        engine.stats.command(row).failed.fetch_add(1, Ordering::Relaxed);
+    }
+    if session.replies.are_silent() {
+        output.rewind(mark);
+    }
+    session.replies = session.replies.after_request();
+    account(engine, session, row, spent_ns, redacted.shown(args));
+    flow
+}
+
+/// Runs the command's function with its keys locked.
+fn run(
+    engine: &Engine,
+    session: &mut Session,
+    row: &'static Registered,
+    args: Args<'_>,
+    output: &mut Output,
+) -> (Result<(), Error>, Redacted, Flow) {
+    let mut call = Call {
+        engine,
+        row,
+        args,
+        txn: lock(engine, session, row, args),
+        reply: Reply::new(output, session.protocol()),
+        session,
+        redacted: Redacted::default(),
+        flow: Flow::Continue,
+    };
+    let result = (row.command.run)(&mut call);
+    (result, call.redacted, call.flow)
+}
+
+/// The row of a request that may be executed now.
+fn admit(
+    session: &Session,
+    engine: &Engine,
+    args: Args<'_>,
+) -> Result<&'static Registered, Error> {
+    let row = Table::get().find(args)?;
+    if !row.command.accepts(args.len()) {
+        count_rejected(engine, row);
+        return Err(Error::WrongArity(row.name.clone()));
+    }
+    if row.command.flags.contains(CommandFlags::PROTECTED) && !session.direct {
+        admit_protected(engine, session, row.command.name)?;
+    }
+    if !session.authenticated && !row.command.flags.contains(CommandFlags::NO_AUTH) {
+        count_rejected(engine, row);
+        return Err(Error::NoAuth);
+    }
+    Ok(row)
+}
+
+/// Commands for people who look after the server, closed unless it was started otherwise.
+fn admit_protected(engine: &Engine, session: &Session, name: &str) -> Result<(), Error> {
+    if engine.config.admits(Param::EnableDebugCommand, session.client.is_local()) {
+        return Ok(());
+    }
+    Err(Error::format(format_args!(
+        "{} command not allowed. If the enable-{name}-command option is set to \"local\", you can \
+         run it from a local connection, otherwise you need to set this option in the \
+         configuration file, and then restart the server.",
+        name.to_ascii_uppercase(),
+    )))
+}
+
+fn count_rejected(engine: &Engine, row: &Registered) {
+    engine.stats.command(row).rejected.fetch_add(1, Ordering::Relaxed);
+}
+
+fn refuse(engine: &Engine, session: &mut Session, error: &Error, output: &mut Output) -> Flow {
+    engine.stats.error(error);
+    if !session.replies.are_silent() {
+        Reply::new(output, session.protocol()).error(error);
+    }
+    session.replies = session.replies.after_request();
+    Flow::Continue
+}
+
+fn is_paused(engine: &Engine, session: &Session, row: &Registered) -> bool {
+    let writes = CommandFlags::WRITE.union(CommandFlags::MAY_REPLICATE);
+    let is_write = row.command.flags.intersects(writes);
+    !session.direct && engine.pause.holds(is_write, session.moment.now_ms())
+}
+
+/// Locks what the command's row says that it uses.
+fn lock<'a>(engine: &'a Engine, session: &Session, row: &Registered, args: Args<'_>) -> Txn<'a> {
+    let (database, now_ms) = (session.database(), session.moment.now_ms());
+    match row.command.locks {
+        Locks::All => engine.keyspace.lock_all(database, now_ms),
+        Locks::Keys if row.command.keys.is_empty() => engine.keyspace.lock_none(database, now_ms),
+        Locks::Keys => match row.sole_key {
+            Some(index) => engine.keyspace.lock_key(args.at(index), database, now_ms),
+            None => engine.keyspace.lock(locate::keys(row.command, args), database, now_ms),
+        },
+    }
+}
+
+/// What is noted of every request that was executed.
+fn account<'a>(
+    engine: &Engine,
+    session: &Session,
+    row: &'static Registered,
+    spent_ns: u64,
+    words: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
+) {
+    let client = &session.client;
+    let tracking = engine.config.enabled(Param::LatencyTracking);
+    engine.stats.command(row).record(spent_ns, tracking);
+    let flags = row.command.flags;
+    if engine.monitors.any()
+        && !flags.intersects(CommandFlags::SKIP_MONITOR.union(CommandFlags::ADMIN))
+    {
+        let limit = engine.config.output_limit(ClientClass::Replica);
+        let origin = (session.database(), &*client.address);
+        engine.monitors.feed(session.moment.now_us(), origin, words.clone(), limit);
+    }
+    let spent_us = spent_ns / 1000;
+    let slower_than = engine.config.number(Param::SlowlogLogSlowerThan);
+    if slower_than >= 0
+        && spent_us as i64 >= slower_than
+        && !flags.contains(CommandFlags::SKIP_SLOWLOG)
+    {
+        note_slow(engine, session, spent_us, words);
+    }
+    let threshold_ms = engine.config.number(Param::LatencyMonitorThreshold);
+    if threshold_ms > 0 && (spent_us / 1000) as i64 >= threshold_ms {
+        let event = if flags.contains(CommandFlags::FAST) { "fast-command" } else { "command" };
+        let time_s = session.moment.now_ms() / 1000;
+        engine.latency.add(event, Spike { time_s, spent_ms: spent_us / 1000 });
+    }
+}
+
+#[cold]
+fn note_slow<'a>(
+    engine: &Engine,
+    session: &Session,
+    spent_us: u64,
+    words: impl ExactSizeIterator<Item = &'a [u8]>,
+) {
+    let request = SlowRequest {
+        id: 0,
+        time_s: session.moment.now_ms() / 1000,
+        spent_us,
+        arguments: abridge(words),
+        address: session.client.address.clone(),
+        client_name: session.client.names().name.clone(),
+    };
+    let most = engine.config.number(Param::SlowlogMaxLen) as usize;
+    engine.slowlog.add(request, most);
+}
+
+impl Call<'_> {
+    /// Milliseconds since 1970, standing still while the command runs.
+    pub(crate) const fn now_ms(&self) -> i64 {
+        self.txn.now_ms()
+    }
+}

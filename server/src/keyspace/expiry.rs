@@ -1,0 +1,50 @@
+//! The sweeper: removes expired keys that nobody asks for.
+//!
+//! It samples: a few buckets of each database at a time, and more of one where a good part of
+//! what it sees has expired.
+
+use super::Keyspace;
+
+/// How many buckets are looked at before deciding whether to go on.
+const SAMPLE: usize = 64;
+/// A database is swept further while at least one in so many keys with a deadline had expired.
+const WORTHWHILE: usize = 10;
+
+impl Keyspace {
+    /// One round over all shards; gives up when `out_of_time` says so.
+    pub(crate) fn sweep(&self, now_ms: i64, out_of_time: &dyn Fn() -> bool) {
+        for index in 0..self.shards.len() {
+            for database in 0..self.databases {
+                while self.sweep_sample(index, database, now_ms) {
+                    if out_of_time() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks at some buckets; true if it is worth looking at more.
+    fn sweep_sample(&self, index: usize, number: usize, now_ms: i64) -> bool {
+        let mut txn = self.lock_one(index, number, now_ms);
+        let Some(database) = txn.sole_database() else {
+            return false;
+        };
+        if database.volatile() == 0 {
+            return false;
+        }
+        let (mut seen, mut expired) = (0, Vec::new());
+        for _ in 0..SAMPLE {
+            database.sweep_cursor = database.table().scan(database.sweep_cursor, |key, entry| {
+                seen += usize::from(entry.deadline_ms().is_some());
+                if entry.is_expired(now_ms) {
+                    expired.push(Box::<[u8]>::from(key));
+                }
+            });
+        }
+        for key in &expired {
+            txn.expire(key);
+        }
+        seen > 0 && expired.len() * WORTHWHILE >= seen
+    }
+}

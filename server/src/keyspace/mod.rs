@@ -1,0 +1,99 @@
+//! All keys of all databases, spread over shards that lock on their own.
+//!
+//! Nothing outside this module knows how keys are stored. Whoever wants at them takes a [`Txn`],
+//! which holds the shards it needs for as long as it lives.
+
+mod entry;
+mod expiry;
+mod shard;
+mod table;
+mod txn;
+
+use std::sync::{Mutex, MutexGuard};
+
+pub(crate) use entry::{Entry, Usage};
+pub(crate) use shard::Counters;
+use shard::Shard;
+pub(crate) use txn::Txn;
+
+use crate::random::Random;
+
+pub(crate) struct Keyspace {
+    shards: Box<[Mutex<Shard>]>,
+    hasher: ahash::RandomState,
+    databases: usize,
+}
+
+/// The figures of one database that `INFO keyspace` shows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct DatabaseFigures {
+    pub(crate) keys: usize,
+    pub(crate) volatile: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Keyspace {
+    /// `shards` is rounded up to a power of two.
+    pub(crate) fn new(shards: usize, databases: usize, random: &Random) -> Self {
+        let shards = shards.max(1).next_power_of_two();
+        let seed = || random.next();
+        Keyspace {
+            shards: (0..shards).map(|_| Mutex::new(Shard::new(databases))).collect(),
+            hasher: ahash::RandomState::with_seeds(seed(), seed(), seed(), seed()),
+            databases,
+        }
+    }
+
+    pub(crate) const fn databases(&self) -> usize {
+        self.databases
+    }
+
+    /// Figures of every database, one shard after the other.
+    pub(crate) fn figures(&self) -> Vec<DatabaseFigures> {
+        let mut figures = vec![DatabaseFigures::default(); self.databases];
+        for index in 0..self.shards.len() {
+            let shard = self.lock_shard(index);
+            for (figure, database) in figures.iter_mut().zip(&shard.databases) {
+                figure.keys += database.table().len();
+                figure.volatile += database.volatile();
+                figure.bytes += database.bytes();
+            }
+        }
+        figures
+    }
+
+    /// What was counted in all shards.
+    pub(crate) fn counters(&self) -> Counters {
+        let mut sum = Counters::default();
+        for index in 0..self.shards.len() {
+            let counters = self.lock_shard(index).counters;
+            sum.hits += counters.hits;
+            sum.misses += counters.misses;
+            sum.expired += counters.expired;
+            sum.changes += counters.changes;
+        }
+        sum
+    }
+
+    pub(crate) fn reset_counters(&self) {
+        for index in 0..self.shards.len() {
+            let counters = &mut self.lock_shard(index).counters;
+            *counters = Counters { changes: counters.changes, ..Counters::default() };
+        }
+    }
+
+    fn hash(&self, key: &[u8]) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    /// The shard of a key: by the upper half of its hash; its table uses the lower half.
+    fn shard_of(&self, hash: u64) -> usize {
+        (hash >> 32) as usize & (self.shards.len() - 1)
+    }
+
+    /// A lock is poisoned only after a panic, which the server does not survive: the instance
+    /// fails as a whole rather than serve what may be half changed.
+    fn lock_shard(&self, index: usize) -> MutexGuard<'_, Shard> {
+        self.shards[index].lock().expect("no command panicked while it held the shard")
+    }
+}

@@ -1,0 +1,375 @@
+//! The only place that locks: a transaction holds the shards of its keys, and is the only way
+//! to look at or change them.
+//!
+//! Shards are locked in ascending order, each once. While a transaction lives its time stands
+//! still, and expired entries are invisible to it.
+
+use std::sync::MutexGuard;
+
+use super::entry::{Entry, Usage};
+use super::shard::{Database, Shard};
+use super::{DatabaseFigures, Keyspace};
+use crate::random::Random;
+use crate::value::Value;
+
+pub(crate) struct Txn<'a> {
+    keyspace: &'a Keyspace,
+    guards: Guards<'a>,
+    database: usize,
+    now_ms: i64,
+    /// Whether looking at an entry counts as using it.
+    notes_usage: bool,
+    changes: u64,
+}
+
+enum Guards<'a> {
+    None,
+    One(usize, MutexGuard<'a, Shard>),
+    /// Ascending by index.
+    Several(Vec<(usize, MutexGuard<'a, Shard>)>),
+}
+
+impl Keyspace {
+    /// Locks the shards of these keys.
+    pub(crate) fn lock<'k>(
+        &self,
+        keys: impl Iterator<Item = &'k [u8]>,
+        database: usize,
+        now_ms: i64,
+    ) -> Txn<'_> {
+        let mut shards = keys.map(|key| self.shard_of(self.hash(key)));
+        let guards = match (shards.next(), shards.next()) {
+            (None, _) => Guards::None,
+            (Some(only), None) => Guards::One(only, self.lock_shard(only)),
+            (Some(first), Some(second)) => {
+                let mut all: Vec<usize> = [first, second].into_iter().chain(shards).collect();
+                all.sort_unstable();
+                all.dedup();
+                self.lock_ascending(all.into_iter())
+            }
+        };
+        self.txn(guards, database, now_ms)
+    }
+
+    pub(crate) fn lock_key(&self, key: &[u8], database: usize, now_ms: i64) -> Txn<'_> {
+        self.lock_one(self.shard_of(self.hash(key)), database, now_ms)
+    }
+
+    pub(crate) fn lock_all(&self, database: usize, now_ms: i64) -> Txn<'_> {
+        let guards = self.lock_ascending(0..self.shards.len());
+        self.txn(guards, database, now_ms)
+    }
+
+    /// Locks nothing: for commands that have nothing to do with keys.
+    pub(crate) const fn lock_none(&self, database: usize, now_ms: i64) -> Txn<'_> {
+        self.txn(Guards::None, database, now_ms)
+    }
+
+    pub(super) fn lock_one(&self, index: usize, database: usize, now_ms: i64) -> Txn<'_> {
+        self.txn(Guards::One(index, self.lock_shard(index)), database, now_ms)
+    }
+
+    fn lock_ascending(&self, indices: impl Iterator<Item = usize>) -> Guards<'_> {
+        Guards::Several(indices.map(|index| (index, self.lock_shard(index))).collect())
+    }
+
+    const fn txn<'a>(&'a self, guards: Guards<'a>, database: usize, now_ms: i64) -> Txn<'a> {
+        Txn { keyspace: self, guards, database, now_ms, notes_usage: true, changes: 0 }
+    }
+}
+
+/// Single keys, in the selected database.
+impl Txn<'_> {
+    /// Milliseconds since 1970; the same for as long as the transaction lives.
+    pub(crate) const fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
+    pub(crate) const fn database(&self) -> usize {
+        self.database
+    }
+
+    /// Turns to another database; its index has been checked.
+    pub(crate) const fn select(&mut self, database: usize) {
+        self.database = database;
+    }
+
+    /// From here on, looking at an entry does not count as using it.
+    pub(crate) const fn ignore_usage(&mut self) {
+        self.notes_usage = false;
+    }
+
+    /// Looks a key up for reading: counts a hit or a miss, and as a use of the entry.
+    pub(crate) fn read(&mut self, key: &[u8]) -> Option<&Entry> {
+        let hash = self.keyspace.hash(key);
+        let found = self.find(hash, key);
+        let (database, notes, now_ms) = (self.database, self.notes_usage, self.now_ms);
+        let shard = self.shard_mut(hash);
+        if !found {
+            shard.counters.misses += 1;
+            return None;
+        }
+        shard.counters.hits += 1;
+        let entry = shard.databases[database].get_mut(hash, key)?;
+        if notes {
+            entry.set_usage(Usage { used_ms: now_ms, ..entry.usage() });
+        }
+        Some(entry)
+    }
+
+    /// Looks a key up without counting it as anything.
+    pub(crate) fn peek(&mut self, key: &[u8]) -> Option<&Entry> {
+        let hash = self.keyspace.hash(key);
+        if !self.find(hash, key) {
+            return None;
+        }
+        self.slice(hash).get(hash, key)
+    }
+
+    pub(crate) fn contains(&mut self, key: &[u8]) -> bool {
+        self.find(self.keyspace.hash(key), key)
+    }
+
+    /// Changes a value in place. The caller says with `touch` that it did.
+    pub(crate) fn change<R>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut Value) -> R,
+    ) -> Option<R> {
+        let hash = self.keyspace.hash(key);
+        if !self.find(hash, key) {
+            return None;
+        }
+        let usage = Usage::fresh(self.now_ms);
+        self.slice(hash).change(hash, key, |entry| {
+            entry.set_usage(Usage { frequency: entry.usage().frequency, ..usage });
+            change(&mut entry.value)
+        })
+    }
+
+    /// Stores a value under a key, with this deadline or none.
+    pub(crate) fn put(&mut self, key: &[u8], value: Value, deadline_ms: Option<i64>) {
+        let entry = Entry::new(value, deadline_ms, self.now_ms);
+        self.put_entry(key, entry);
+    }
+
+    /// Stores a value and keeps the deadline that the key has.
+    pub(crate) fn put_keeping_deadline(&mut self, key: &[u8], value: Value) {
+        let deadline_ms = self.peek(key).and_then(Entry::deadline_ms);
+        self.put(key, value, deadline_ms);
+    }
+
+    /// Stores an entry as it is, with its deadline and usage.
+    pub(crate) fn put_entry(&mut self, key: &[u8], entry: Entry) {
+        let hash = self.keyspace.hash(key);
+        self.slice(hash).insert(hash, key, entry);
+        self.touch(key);
+    }
+
+    /// Removes a key and gives what was there.
+    pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Entry> {
+        let hash = self.keyspace.hash(key);
+        if !self.find(hash, key) {
+            return None;
+        }
+        let removed = self.slice(hash).remove(hash, key);
+        self.touch(key);
+        removed
+    }
+
+    /// Gives a key a deadline, or takes it away; false if there is no such key.
+    pub(crate) fn set_deadline(&mut self, key: &[u8], deadline_ms: Option<i64>) -> bool {
+        let hash = self.keyspace.hash(key);
+        if !self.find(hash, key) {
+            return false;
+        }
+        self.slice(hash).change(hash, key, |entry| entry.set_deadline_ms(deadline_ms));
+        self.touch(key);
+        true
+    }
+
+    /// Sets how recently and how often a key was used; false if there is no such key.
+    pub(crate) fn set_usage(&mut self, key: &[u8], usage: Usage) -> bool {
+        let hash = self.keyspace.hash(key);
+        let found = self.find(hash, key);
+        if let Some(entry) = self.slice(hash).get_mut(hash, key).filter(|_| found) {
+            entry.set_usage(usage);
+        }
+        found
+    }
+
+    /// Notes that a key was changed.
+    pub(crate) fn touch(&mut self, key: &[u8]) {
+        let hash = self.keyspace.hash(key);
+        self.changes += 1;
+        self.shard_mut(hash).counters.changes += 1;
+    }
+
+    /// How many changes it has made.
+    pub(crate) const fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Removes a key because its time is over.
+    pub(super) fn expire(&mut self, key: &[u8]) {
+        let hash = self.keyspace.hash(key);
+        let database = self.database;
+        let shard = self.shard_mut(hash);
+        if shard.databases[database].remove(hash, key).is_some() {
+            shard.counters.expired += 1;
+        }
+    }
+
+    /// Whether the key is there; removes it if its time is over.
+    fn find(&mut self, hash: u64, key: &[u8]) -> bool {
+        let now_ms = self.now_ms;
+        let found = self.slice(hash).get(hash, key);
+        match found.map(|entry| entry.is_expired(now_ms)) {
+            Some(true) => {
+                self.expire(key);
+                false
+            }
+            Some(false) => true,
+            None => false,
+        }
+    }
+
+    /// The slice of the selected database that holds what has this hash.
+    fn slice(&mut self, hash: u64) -> &mut Database {
+        let database = self.database;
+        &mut self.shard_mut(hash).databases[database]
+    }
+
+    fn shard_mut(&mut self, hash: u64) -> &mut Shard {
+        let index = self.keyspace.shard_of(hash);
+        match &mut self.guards {
+            Guards::One(held, shard) if *held == index => shard,
+            Guards::Several(all) => {
+                let at = all.binary_search_by_key(&index, |(held, _)| *held);
+                &mut all[at.expect("the command's row names all keys that it uses")].1
+            }
+            _ => unreachable!("the command's row names all keys that it uses"),
+        }
+    }
+}
+
+/// The keyspace as a whole, for commands that hold all shards.
+impl Txn<'_> {
+    /// Visits all keys of the database that have not expired.
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(&[u8], &Entry)) {
+        for shard in self.shards() {
+            let entries = shard.databases[self.database].table().iter();
+            for (key, entry) in entries.filter(|(_, entry)| !entry.is_expired(self.now_ms)) {
+                visit(key, entry);
+            }
+        }
+    }
+
+    /// How many entries the database has, those not counted out that expired a moment ago.
+    pub(crate) fn len(&self) -> usize {
+        self.figures().keys
+    }
+
+    pub(crate) fn figures(&self) -> DatabaseFigures {
+        let mut figures = DatabaseFigures::default();
+        for shard in self.shards() {
+            let database = &shard.databases[self.database];
+            figures.keys += database.table().len();
+            figures.volatile += database.volatile();
+            figures.bytes += database.bytes();
+        }
+        figures
+    }
+
+    /// Visits the keys at a cursor and gives the next, 0 at the end. The lowest bits of a cursor
+    /// are the shard, the rest is the place in its table.
+    pub(crate) fn scan(&self, cursor: u64, mut visit: impl FnMut(&[u8], &Entry)) -> u64 {
+        let shards = self.keyspace.shards.len() as u64;
+        let (shard, place) = (cursor % shards, cursor / shards);
+        let Some(locked) = self.shards().nth(shard as usize) else {
+            return 0;
+        };
+        let next = locked.databases[self.database].table().scan(place, |key, entry| {
+            if !entry.is_expired(self.now_ms) {
+                visit(key, entry);
+            }
+        });
+        match next {
+            0 if shard + 1 == shards => 0,
+            0 => shard + 1,
+            next => next * shards + shard,
+        }
+    }
+
+    /// A key picked at random, each as likely as any other.
+    pub(crate) fn random_key(&self, random: &Random) -> Option<Box<[u8]>> {
+        const ATTEMPTS: usize = 400;
+        let lengths = self.shards().map(|shard| shard.databases[self.database].table().len());
+        let total: usize = lengths.clone().sum();
+        for _ in 0..ATTEMPTS {
+            let mut at = random.below(total.max(1));
+            let picked = lengths.clone().position(|length| {
+                let inside = at < length;
+                at = at.saturating_sub(length);
+                inside
+            })?;
+            let table = self.shards().nth(picked)?.databases[self.database].table();
+            let bucket: Vec<_> = table.sample(random.next()).collect();
+            if bucket.is_empty() {
+                continue;
+            }
+            let (key, entry) = bucket[random.below(bucket.len())];
+            if !entry.is_expired(self.now_ms) {
+                return Some(key.into());
+            }
+        }
+        let mut first = None;
+        self.for_each(|key, _| first = first.take().or_else(|| Some(key.into())));
+        first
+    }
+
+    /// Empties the database; how many keys it had.
+    pub(crate) fn flush(&mut self) -> usize {
+        let database = self.database;
+        let mut removed = 0;
+        for shard in self.shards_mut() {
+            let emptied = std::mem::take(&mut shard.databases[database]);
+            shard.counters.changes += emptied.table().len() as u64;
+            removed += emptied.table().len();
+        }
+        self.changes += removed as u64;
+        removed
+    }
+
+    pub(crate) fn swap(&mut self, one: usize, other: usize) {
+        for shard in self.shards_mut() {
+            shard.databases.swap(one, other);
+            shard.counters.changes += 1;
+        }
+        self.changes += 1;
+    }
+
+    /// The database of the one shard that the sweeper holds.
+    pub(super) fn sole_database(&mut self) -> Option<&mut Database> {
+        let database = self.database;
+        self.shards_mut().next().map(|shard| &mut shard.databases[database])
+    }
+
+    fn shards(&self) -> impl Iterator<Item = &Shard> + Clone {
+        let (one, several) = match &self.guards {
+            Guards::None => (None, &[][..]),
+            Guards::One(_, shard) => (Some(&**shard), &[][..]),
+            Guards::Several(all) => (None, &all[..]),
+        };
+        one.into_iter().chain(several.iter().map(|(_, shard)| &**shard))
+    }
+
+    fn shards_mut(&mut self) -> impl Iterator<Item = &mut Shard> {
+        let (one, several) = match &mut self.guards {
+            Guards::None => (None, &mut [][..]),
+            Guards::One(_, shard) => (Some(&mut **shard), &mut [][..]),
+            Guards::Several(all) => (None, &mut all[..]),
+        };
+        one.into_iter().chain(several.iter_mut().map(|(_, shard)| &mut **shard))
+    }
+}

@@ -1,0 +1,78 @@
+//! redlet: a Redis server small enough to live inside a test or an application, and real enough
+//! that nobody can tell.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = redlet::Server::start().await?;
+//!
+//! // Any client, over TCP ...
+//! let client = redis::Client::open(server.url())?;
+//! let mut connection = client.get_multiplexed_async_connection().await?;
+//! let _: () = redis::cmd("SET").arg("greeting").arg("hello").exec_async(&mut connection).await?;
+//!
+//! // ... and the data itself, without a client.
+//! assert_eq!(server.direct().get("greeting").as_deref(), Some(&b"hello"[..]));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The way of a request
+//!
+//! Bytes arrive on a [connection](MemoryStream) and are decoded in place (`resp`); the request's
+//! row is looked up in the table of commands (`command`); the pipeline (`execute`) admits it,
+//! locks the shards of its keys (`keyspace::txn`) and runs the row's function, which writes its
+//! reply straight into the connection's output. Every command takes this way.
+//!
+//! # The map of the house
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | `server`, `connection`, `transport` | sockets and tasks |
+//! | `direct` | calling commands without a connection |
+//! | `config` | the one table of parameters |
+//! | `engine` | everything a server consists of, without its sockets |
+//! | `execute` | the pipeline |
+//! | `command` | the table of commands and their functions, a file per family |
+//! | `session`, `clients` | what is carried for a client, and what others see of it |
+//! | `keyspace` | shards, locks, entries, expiry |
+//! | `value` | what a key can hold; pure data structures |
+//! | `resp` | the wire |
+//! | `journal` | Redis's file formats |
+//! | `clock`, `random` | the only sources of time and randomness |
+
+mod clients;
+mod clock;
+mod command;
+mod config;
+mod connection;
+mod direct;
+mod engine;
+mod error;
+mod execute;
+mod journal;
+mod keyspace;
+mod latency;
+mod monitor;
+mod pause;
+mod random;
+mod resp;
+mod server;
+mod session;
+mod slowlog;
+mod stats;
+mod text;
+mod transport;
+mod value;
+
+#[cfg(feature = "redis")]
+mod redis_client;
+
+pub use clock::Clock;
+pub use config::{Config, ConfigError};
+pub use direct::{Direct, Value};
+pub use error::Error;
+#[cfg(feature = "redis")]
+pub use redis_client::RedisConnection;
+pub use server::{Builder, Server, StartError};
+pub use transport::{BlockingStream, MemoryStream};

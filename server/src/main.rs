@@ -1,0 +1,191 @@
+//! The `redlet` command: a server in a process of its own, in place of `redis-server`.
+
+mod cli;
+mod logging;
+
+use std::io::Read;
+use std::path::Path;
+use std::process::ExitCode;
+use std::thread;
+
+use redlet::{Builder, Config, Server};
+use tokio::runtime::{self, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use cli::{Request, Sources};
+
+fn main() -> ExitCode {
+    match obey(std::env::args().skip(1)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(sentence) => {
+            eprintln!("redlet: {sentence}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does what the command line asks for; the error is a sentence that says what to do.
+fn obey(arguments: impl Iterator<Item = String>) -> Result<(), String> {
+    let config = defaults()?;
+    match cli::parse(arguments)? {
+        Request::Help => print!("{}", cli::help(&config)),
+        Request::Version => print!("{}", cli::version()),
+        Request::Serve(sources) => {
+            read(&config, &sources)?;
+            enter_directory(&config)?;
+            logging::start(&config)?;
+            let runtime = build_runtime(&config)?;
+            let ended = runtime.block_on(serve(config));
+            // A task that does not end must not keep the process.
+            runtime.shutdown_background();
+            return ended;
+        }
+    }
+    Ok(())
+}
+
+/// What differs from a server inside another program.
+fn defaults() -> Result<Config, String> {
+    let config = Config::new();
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(128).to_string();
+    for (name, value) in [("port", "6379"), ("maxclients", "10000"), ("io-threads", &threads)] {
+        config.set_default(name, &[value]).map_err(|error| error.to_string())?;
+    }
+    Ok(config)
+}
+
+fn read(config: &Config, sources: &Sources) -> Result<(), String> {
+    if let Some(file) = &sources.file {
+        config.load(file).map_err(|error| error.to_string())?;
+    }
+    if sources.standard_input {
+        let mut text = Vec::new();
+        std::io::stdin().read_to_end(&mut text).map_err(|error| {
+            format!("cannot read the configuration from standard input: {error}")
+        })?;
+        config.load_text(&text, "standard input").map_err(|error| error.to_string())?;
+    }
+    for directive in &sources.directives {
+        let values: Vec<&str> = directive.values.iter().map(String::as_str).collect();
+        config
+            .set_at_start(&directive.name, &values)
+            .map_err(|error| format!("on the command line, {error}"))?;
+    }
+    Ok(())
+}
+
+/// Makes relative paths start from `dir`, as they do in Redis. A library could not do this to its program.
+fn enter_directory(config: &Config) -> Result<(), String> {
+    let directory = config.value("dir").unwrap_or_default();
+    std::env::set_current_dir(&directory).map_err(|error| {
+        format!("cannot enter the directory {directory} ({error}); change 'dir' or its permissions")
+    })
+}
+
+fn build_runtime(config: &Config) -> Result<Runtime, String> {
+    let threads = config.value("io-threads").and_then(|threads| threads.parse().ok()).unwrap_or(1);
+    let mut builder = if threads == 1 {
+        runtime::Builder::new_current_thread()
+    } else {
+        let mut builder = runtime::Builder::new_multi_thread();
+        builder.worker_threads(threads);
+        builder
+    };
+    builder.enable_all().build().map_err(|error| {
+        format!("the system gives no threads ({error}); start with a smaller --io-threads")
+    })
+}
+
+/// Serves until a client or a signal ends it.
+async fn serve(config: Config) -> Result<(), String> {
+    let mut signals = Signals::listen()?;
+    let server = builder(&config)?.start().await.map_err(|error| error.to_string())?;
+    let _pid_file = PidFile::write(&config);
+    announce(&server, &config);
+    tokio::select! {
+        ended = server.stopped() => return ended,
+        name = signals.next() => tracing::info!("Received {name}, shutting down"),
+    }
+    tokio::select! {
+        () = server.shutdown() => {
+            tracing::info!("Bye");
+            Ok(())
+        }
+        name = signals.next() => {
+            Err(format!("ended at once by a second signal, {name}, before the shutdown was complete"))
+        }
+    }
+}
+
+/// Where the library takes port 0 for any free one, redis-server takes it for none.
+fn builder(config: &Config) -> Result<Builder, String> {
+    let builder = Server::builder().config(config.clone());
+    if config.value("port").as_deref() != Some("0") {
+        return Ok(builder);
+    }
+    if config.value("unixsocket").is_none_or(|path| path.is_empty()) {
+        return Err("nobody could connect: give a --port other than 0, or a --unixsocket".into());
+    }
+    Ok(builder.no_socket())
+}
+
+/// Says where clients can connect. Tools wait for the first words of this line.
+fn announce(server: &Server, config: &Config) {
+    if let Some(address) = server.address() {
+        tracing::info!("Ready to accept connections on {address}");
+    }
+    let socket = config.value("unixsocket").unwrap_or_default();
+    if !socket.is_empty() {
+        tracing::info!("Ready to accept connections on {socket}");
+    }
+}
+
+/// The signals that end the server.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, String> {
+        let listen =
+            |kind| signal(kind).map_err(|error| format!("cannot listen to signals: {error}"));
+        let interrupt = listen(SignalKind::interrupt())?;
+        Ok(Signals { interrupt, terminate: listen(SignalKind::terminate())? })
+    }
+
+    /// Waits for the next one and names it.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+/// A file that holds the process id for as long as the server runs.
+struct PidFile {
+    path: String,
+}
+
+impl PidFile {
+    /// As in Redis, a file that cannot be written keeps nobody from being served.
+    fn write(config: &Config) -> Option<Self> {
+        let path = config.value("pidfile").filter(|path| !path.is_empty())?;
+        match std::fs::write(&path, format!("{}\n", std::process::id())) {
+            Ok(()) => Some(PidFile { path }),
+            Err(error) => {
+                tracing::warn!("Cannot write the pidfile {path}: {error}");
+                None
+            }
+        }
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_file(Path::new(&self.path)) {
+            tracing::warn!("Cannot remove the pidfile {}: {error}", self.path);
+        }
+    }
+}

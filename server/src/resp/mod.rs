@@ -1,0 +1,10 @@
+//! The wire: requests in, replies out. Knows nothing of commands or keys.
+
+mod inline;
+mod output;
+mod reply;
+mod request;
+
+pub(crate) use output::Output;
+pub(crate) use reply::{Protocol, Reply};
+pub(crate) use request::{Decoder, Limits};

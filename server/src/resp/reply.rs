@@ -1,0 +1,201 @@
+//! Writing replies: the one place where RESP2 and RESP3 differ.
+
+use bytes::Bytes;
+
+use super::output::Output;
+use crate::error::Error;
+use crate::value::number;
+
+/// Writes one reply into a connection's output, in the protocol its client speaks.
+pub(crate) struct Reply<'a> {
+    output: &'a mut Output,
+    protocol: Protocol,
+}
+
+/// The version of the protocol that a client chose with HELLO.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    #[default]
+    Resp2,
+    Resp3,
+}
+
+impl Protocol {
+    pub(crate) const fn number(self) -> u32 {
+        match self {
+            Protocol::Resp2 => 2,
+            Protocol::Resp3 => 3,
+        }
+    }
+}
+
+impl<'a> Reply<'a> {
+    pub(crate) const fn new(output: &'a mut Output, protocol: Protocol) -> Self {
+        Reply { output, protocol }
+    }
+
+    /// From here on, as HELLO does before its own reply.
+    pub(crate) const fn switch(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+    }
+
+    pub(crate) fn ok(&mut self) {
+        self.output.write(b"+OK\r\n");
+    }
+
+    pub(crate) fn simple(&mut self, text: &str) {
+        self.line(b'+', text.as_bytes());
+    }
+
+    pub(crate) fn integer(&mut self, value: i64) {
+        self.header(b':', value);
+    }
+
+    /// A length or count, which is never beyond what an integer reply holds.
+    pub(crate) fn count(&mut self, value: usize) {
+        self.integer(value as i64);
+    }
+
+    /// 1 or 0.
+    pub(crate) fn flag(&mut self, value: bool) {
+        self.output.write(if value { b":1\r\n" } else { b":0\r\n" });
+    }
+
+    pub(crate) fn bulk(&mut self, bytes: &[u8]) {
+        self.header(b'$', bytes.len() as i64);
+        self.output.write(bytes);
+        self.output.write(b"\r\n");
+    }
+
+    /// A bulk string that is kept by reference where it is large.
+    pub(crate) fn shared_bulk(&mut self, bytes: &Bytes) {
+        self.header(b'$', bytes.len() as i64);
+        self.output.share(bytes);
+        self.output.write(b"\r\n");
+    }
+
+    /// An integer printed as a bulk string.
+    pub(crate) fn bulk_integer(&mut self, value: i64) {
+        self.bulk(number::format_integer(value, &mut [0; 20]));
+    }
+
+    pub(crate) fn bulk_or_null(&mut self, bytes: Option<&[u8]>) {
+        match bytes {
+            Some(bytes) => self.bulk(bytes),
+            None => self.null(),
+        }
+    }
+
+    /// Nothing where a string could be.
+    pub(crate) fn null(&mut self) {
+        self.output.write(match self.protocol {
+            Protocol::Resp2 => b"$-1\r\n",
+            Protocol::Resp3 => b"_\r\n",
+        });
+    }
+
+    /// Nothing where an array could be.
+    pub(crate) fn null_array(&mut self) {
+        self.output.write(match self.protocol {
+            Protocol::Resp2 => b"*-1\r\n",
+            Protocol::Resp3 => b"_\r\n",
+        });
+    }
+
+    /// The head of an array; `length` replies follow.
+    pub(crate) fn array(&mut self, length: usize) {
+        self.header(b'*', length as i64);
+    }
+
+    /// The head of a map; twice `pairs` replies follow.
+    pub(crate) fn map(&mut self, pairs: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.array(pairs * 2),
+            Protocol::Resp3 => self.header(b'%', pairs as i64),
+        }
+    }
+
+    pub(crate) fn set(&mut self, length: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.array(length),
+            Protocol::Resp3 => self.header(b'~', length as i64),
+        }
+    }
+
+    pub(crate) fn double(&mut self, value: f64) {
+        let text = number::format_double(value);
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(text.as_bytes()),
+            Protocol::Resp3 => self.line(b',', text.as_bytes()),
+        }
+    }
+
+    /// Written as 1 or 0 where the protocol has no booleans.
+    pub(crate) fn boolean(&mut self, value: bool) {
+        match self.protocol {
+            Protocol::Resp2 => self.flag(value),
+            Protocol::Resp3 => self.output.write(if value { b"#t\r\n" } else { b"#f\r\n" }),
+        }
+    }
+
+    /// The digits of a number of any size.
+    pub(crate) fn big_number(&mut self, digits: &str) {
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(digits.as_bytes()),
+            Protocol::Resp3 => self.line(b'(', digits.as_bytes()),
+        }
+    }
+
+    /// The head of a message that is no reply; `length` parts follow.
+    pub(crate) fn push(&mut self, length: usize) {
+        match self.protocol {
+            Protocol::Resp2 => self.array(length),
+            Protocol::Resp3 => self.header(b'>', length as i64),
+        }
+    }
+
+    /// The head of what is said about the reply that comes after it; twice `pairs` parts follow.
+    /// Only RESP3 has attributes.
+    pub(crate) fn attribute(&mut self, pairs: usize) {
+        self.header(b'|', pairs as i64);
+    }
+
+    /// Plain text, which RESP3 tells from data.
+    pub(crate) fn verbatim(&mut self, text: &[u8]) {
+        match self.protocol {
+            Protocol::Resp2 => self.bulk(text),
+            Protocol::Resp3 => {
+                self.header(b'=', text.len() as i64 + 4);
+                self.output.write(b"txt:");
+                self.output.write(text);
+                self.output.write(b"\r\n");
+            }
+        }
+    }
+
+    pub(crate) fn error(&mut self, error: &Error) {
+        let mut text = error.to_string().into_bytes();
+        for byte in &mut text {
+            if matches!(byte, b'\r' | b'\n') {
+                *byte = b' ';
+            }
+        }
+        self.line(b'-', &text);
+    }
+
+    fn line(&mut self, kind: u8, text: &[u8]) {
+        self.output.write(&[kind]);
+        self.output.write(text);
+        self.output.write(b"\r\n");
+    }
+
+    fn header(&mut self, kind: u8, number: i64) {
+        let mut line = [0; 24];
+        let mut digits = [0; 20];
+        let digits = number::format_integer(number, &mut digits);
+        line[0] = kind;
+        line[1..=digits.len()].copy_from_slice(digits);
+        line[digits.len() + 1..digits.len() + 3].copy_from_slice(b"\r\n");
+        self.output.write(&line[..digits.len() + 3]);
+    }
+}

@@ -1,0 +1,486 @@
+//! Starting a server, accepting connections, and ending it.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use crate::clients::{Client, ClientFlags};
+use crate::clock::{Clock, Moment};
+use crate::config::{Config, ConfigError, Param};
+use crate::connection::Connection;
+use crate::direct::Direct;
+use crate::engine::{Engine, State};
+use crate::random::Random;
+use crate::session::Session;
+use crate::transport::{BlockingStream, MemoryStream};
+
+/// How long accepting rests when the system refuses, for want of descriptors for example.
+const ACCEPT_REST: Duration = Duration::from_millis(50);
+/// What share of each round the sweeper may take.
+const SWEEP_SHARE: u32 = 4;
+
+/// A running server. Dropping it ends it.
+pub struct Server {
+    engine: Arc<Engine>,
+    runtime: Handle,
+    address: Option<SocketAddr>,
+    unix_path: Option<PathBuf>,
+    /// Every task holds the other end: when all have ended, nothing more is received.
+    tasks: mpsc::Receiver<()>,
+    task: mpsc::Sender<()>,
+    own_thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// Says what kind of server to start.
+#[derive(Default)]
+pub struct Builder {
+    config: Config,
+    clock: Option<Clock>,
+    seed: Option<u64>,
+    no_socket: bool,
+    problem: Option<ConfigError>,
+}
+
+/// Why a server could not start; its `Display` is a sentence that says what to do.
+#[derive(Debug)]
+pub struct StartError(String);
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl Builder {
+    /// Starts from this configuration. Comes first: it replaces what was said before.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets a parameter by its name in `redis.conf`.
+    #[must_use]
+    pub fn parameter(mut self, name: &str, value: &str) -> Self {
+        if let Err(problem) = self.config.set_at_start(name, &[value]) {
+            self.problem.get_or_insert(problem);
+        }
+        self
+    }
+
+    /// The TCP port on 127.0.0.1; 0, the default, takes a free one.
+    #[must_use]
+    pub fn port(self, port: u16) -> Self {
+        self.parameter("port", &port.to_string())
+    }
+
+    /// Listens on no TCP port: connections are made in memory or over a Unix socket.
+    #[must_use]
+    pub fn no_socket(mut self) -> Self {
+        self.no_socket = true;
+        self
+    }
+
+    /// Listens on a Unix socket too.
+    #[must_use]
+    pub fn unix_socket(self, path: impl AsRef<std::path::Path>) -> Self {
+        self.parameter("unixsocket", &path.as_ref().to_string_lossy())
+    }
+
+    /// The password of the default user.
+    #[must_use]
+    pub fn password(self, password: &str) -> Self {
+        self.parameter("requirepass", password)
+    }
+
+    /// How many databases there are; 16 by default.
+    #[must_use]
+    pub fn databases(self, databases: usize) -> Self {
+        self.parameter("databases", &databases.to_string())
+    }
+
+    /// Over how many shards keys are spread; 1 makes a server that runs the same every time.
+    #[must_use]
+    pub fn shards(self, shards: usize) -> Self {
+        self.parameter("shards", &shards.to_string())
+    }
+
+    /// The server's clock; [`Clock::manual`] gives one that is moved by hand.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Makes everything random in the server the same every time.
+    #[must_use]
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Starts the server on the current tokio runtime.
+    pub async fn start(self) -> Result<Server, StartError> {
+        let (engine, no_socket) = self.into_engine()?;
+        Server::launch(engine, no_socket, Handle::current()).await
+    }
+
+    /// Starts the server on a thread of its own, for code that does not use tokio.
+    pub fn start_blocking(self) -> Result<Server, StartError> {
+        let (engine, no_socket) = self.into_engine()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| StartError(format!("no runtime: {error}")))?;
+        let handle = runtime.handle().clone();
+        let mut state = engine.state();
+        let mut server = runtime.block_on(Server::launch(engine, no_socket, handle))?;
+        let ended = server.task.clone();
+        let run = move || {
+            runtime.block_on(async {
+                let _ = state.wait_for(|state| *state != State::Running).await;
+                drop(ended);
+                tokio::task::yield_now().await;
+            });
+            runtime.shutdown_timeout(Duration::from_secs(1));
+        };
+        let thread = std::thread::Builder::new().name("redlet".to_owned()).spawn(run);
+        server.own_thread =
+            Some(thread.map_err(|error| StartError(format!("no thread for the server: {error}")))?);
+        Ok(server)
+    }
+
+    fn into_engine(self) -> Result<(Arc<Engine>, bool), StartError> {
+        if let Some(problem) = self.problem {
+            return Err(StartError(problem.to_string()));
+        }
+        let clock = self.clock.unwrap_or_else(Clock::system);
+        let random = self.seed.map_or_else(Random::from_system, Random::seeded);
+        Ok((Arc::new(Engine::new(self.config, clock, random)), self.no_socket))
+    }
+}
+
+impl Server {
+    /// A server as a test wants it: on a free port of 127.0.0.1, with nothing in it.
+    pub async fn start() -> Result<Server, StartError> {
+        Self::builder().start().await
+    }
+
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    async fn launch(
+        engine: Arc<Engine>,
+        no_socket: bool,
+        runtime: Handle,
+    ) -> Result<Server, StartError> {
+        let (task, tasks) = mpsc::channel(1);
+        let mut server = Server {
+            engine,
+            runtime,
+            address: None,
+            unix_path: None,
+            tasks,
+            task,
+            own_thread: None,
+        };
+        if !no_socket {
+            server.listen_tcp().await?;
+        }
+        server.listen_unix()?;
+        server.spawn(background(Arc::clone(&server.engine)));
+        Ok(server)
+    }
+
+    async fn listen_tcp(&mut self) -> Result<(), StartError> {
+        let config = &self.engine.config;
+        let port = config.number(Param::Port) as u16;
+        let hosts = config.text(Param::Bind).to_string();
+        for host in hosts.split_whitespace() {
+            let listener = match bind(host, self.address.map_or(port, |first| first.port())).await {
+                Ok(Some(listener)) => listener,
+                Ok(None) => continue,
+                Err(error) => return Err(cannot_listen(host, port, &error)),
+            };
+            if let Ok(address) = listener.local_addr() {
+                self.address.get_or_insert(address);
+                self.engine.port.store(usize::from(address.port()), Ordering::Relaxed);
+            }
+            let engine = Arc::clone(&self.engine);
+            self.spawn(accept_tcp(engine, listener, self.task.clone()));
+        }
+        Ok(())
+    }
+
+    fn listen_unix(&mut self) -> Result<(), StartError> {
+        let path = self.engine.config.text(Param::UnixSocket).to_string();
+        if path.is_empty() {
+            return Ok(());
+        }
+        let mode = self.engine.config.number(Param::UnixSocketPerm) as u32;
+        let listener = bind_unix(&path, mode).map_err(|error| {
+            StartError(format!("cannot listen on the Unix socket {path}: {error}"))
+        })?;
+        self.unix_path = Some(path.into());
+        let engine = Arc::clone(&self.engine);
+        self.spawn(accept_unix(engine, listener, self.task.clone()));
+        Ok(())
+    }
+
+    /// Runs a task that ends when the server does.
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let (mut state, task) = (self.engine.state(), self.task.clone());
+        self.runtime.spawn(async move {
+            tokio::select! {
+                () = work => {}
+                _ = state.wait_for(|state| *state != State::Running) => {}
+            }
+            drop(task);
+        });
+    }
+
+    /// Where it listens, if it does.
+    pub const fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// What clients take: `redis://127.0.0.1:port`, with the password if there is one.
+    pub fn url(&self) -> String {
+        let password = self.engine.config.text(Param::RequirePass);
+        let login = if password.is_empty() { String::new() } else { format!(":{password}@") };
+        match (self.address, &self.unix_path) {
+            (Some(address), _) => format!("redis://{login}{address}"),
+            (None, Some(path)) => format!("unix://{login}{}", path.display()),
+            (None, None) => "memory:".to_owned(),
+        }
+    }
+
+    /// A connection to the server without TCP.
+    pub fn connect(&self) -> MemoryStream {
+        let (client, server) = MemoryStream::pair();
+        let id = self.engine.clients.next_id();
+        let addresses = (format!("memory:{id}"), "memory:0".to_owned());
+        let session = new_session(&self.engine, id, addresses);
+        let engine = Arc::clone(&self.engine);
+        let task = self.task.clone();
+        self.runtime.spawn(serve(engine, session, server, task));
+        client
+    }
+
+    /// A connection to the server without TCP, for code that blocks.
+    pub fn connect_blocking(&self) -> BlockingStream {
+        BlockingStream::new(self.connect(), self.runtime.clone())
+    }
+
+    /// The server's data, without a client.
+    pub fn direct(&self) -> Direct {
+        Direct::new(Arc::clone(&self.engine))
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.engine.clock
+    }
+
+    /// Returns when the server has ended, by `SHUTDOWN` or because it failed: then with why.
+    pub async fn stopped(&self) -> Result<(), String> {
+        let mut state = self.engine.state();
+        let ended = state.wait_for(|state| *state != State::Running).await;
+        match ended.as_deref() {
+            Ok(State::Failed(reason)) => Err(reason.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends the server and returns when all its connections and tasks have ended.
+    pub async fn shutdown(mut self) {
+        self.engine.stop();
+        let (unused, _) = mpsc::channel(1);
+        drop(std::mem::replace(&mut self.task, unused));
+        while self.tasks.recv().await.is_some() {}
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.engine.stop();
+        if let Some(path) = &self.unix_path {
+            let _ = std::fs::remove_file(path);
+        }
+        if let Some(thread) = self.own_thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn bind(host: &str, port: u16) -> io::Result<Option<TcpListener>> {
+    // A leading dash means that it does not matter if there is no such address.
+    let (host, is_optional) = match host.strip_prefix('-') {
+        Some(host) => (host, true),
+        None => (host, false),
+    };
+    let host = match host {
+        "*" => "0.0.0.0",
+        "::*" => "::",
+        host => host,
+    };
+    match TcpListener::bind((host, port)).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if is_optional && error.kind() == io::ErrorKind::AddrNotAvailable => Ok(None),
+        Err(error) if is_optional && error.kind() == io::ErrorKind::Unsupported => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn cannot_listen(host: &str, port: u16, error: &io::Error) -> StartError {
+    StartError(match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "port {port} of {host} is taken: another server is running there; end it, or choose \
+             another port with --port"
+        ),
+        io::ErrorKind::PermissionDenied => {
+            format!("no permission to listen on port {port} of {host}; choose one above 1023")
+        }
+        _ => format!("cannot listen on port {port} of {host}: {error}"),
+    })
+}
+
+/// Nobody can connect between the socket's creation and the change of its mode: it is created
+/// for its owner alone.
+fn bind_unix(path: &str, mode: u32) -> io::Result<UnixListener> {
+    use std::os::unix::fs::PermissionsExt;
+    if std::os::unix::net::UnixStream::connect(path).is_err() {
+        let _ = std::fs::remove_file(path);
+    }
+    let staging = format!("{path}.{}", std::process::id());
+    let _ = std::fs::remove_file(&staging);
+    let listener = UnixListener::bind(&staging)?;
+    let mode = if mode == 0 { 0o600 } else { mode };
+    std::fs::set_permissions(&staging, std::fs::Permissions::from_mode(mode))?;
+    std::fs::hard_link(&staging, path)?;
+    std::fs::remove_file(&staging)?;
+    Ok(listener)
+}
+
+async fn accept_tcp(engine: Arc<Engine>, listener: TcpListener, task: mpsc::Sender<()>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let _ = stream.set_nodelay(true);
+                let local = stream.local_addr().map_or_else(|_| String::new(), |it| it.to_string());
+                let refusal = refusal(&engine, Some(peer.ip()));
+                admit(&engine, &task, stream, (peer.to_string(), local), refusal);
+            }
+            Err(error) => rest(&engine, &error).await,
+        }
+    }
+}
+
+async fn accept_unix(engine: Arc<Engine>, listener: UnixListener, task: mpsc::Sender<()>) {
+    let path = engine.config.text(Param::UnixSocket).to_string();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let addresses = (format!("{path}:0"), format!("{path}:0"));
+                admit(&engine, &task, stream, addresses, refusal(&engine, None));
+            }
+            Err(error) => rest(&engine, &error).await,
+        }
+    }
+}
+
+/// A failed accept concerns one connection, or passes: the server goes on.
+async fn rest(engine: &Engine, error: &io::Error) {
+    tracing::warn!(%error, "a connection could not be accepted");
+    engine.clock.sleep(ACCEPT_REST).await;
+}
+
+/// Serves a connection, or tells it why not.
+fn admit<S>(
+    engine: &Arc<Engine>,
+    task: &mpsc::Sender<()>,
+    mut stream: S,
+    addresses: (String, String),
+    refusal: Option<&'static str>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    if let Some(refusal) = refusal {
+        engine.stats.rejected_connections.fetch_add(1, Ordering::Relaxed);
+        tokio::spawn(async move { stream.write_all(refusal.as_bytes()).await });
+        return;
+    }
+    let session = new_session(engine, engine.clients.next_id(), addresses);
+    if session.client.address == session.client.local_address {
+        session.client.raise(ClientFlags::UNIX_SOCKET);
+    }
+    tokio::spawn(serve(Arc::clone(engine), session, stream, task.clone()));
+}
+
+fn refusal(engine: &Engine, peer: Option<IpAddr>) -> Option<&'static str> {
+    let config = &engine.config;
+    if engine.clients.len() as i64 >= config.number(Param::MaxClients) {
+        return Some("-ERR max number of clients reached\r\n");
+    }
+    let is_stranger = peer.is_some_and(|peer| !peer.is_loopback());
+    if is_stranger && config.enabled(Param::ProtectedMode) && !engine.has_password() {
+        return Some(
+            "-DENIED redlet runs in protected mode: without a password it serves this machine \
+             only. Set one with requirepass, or start with --protected-mode no if nobody else can \
+             reach this port.\r\n",
+        );
+    }
+    None
+}
+
+fn new_session(engine: &Engine, id: u64, (address, local): (String, String)) -> Session {
+    let moment = Moment::now(&engine.clock);
+    let client = Client::new(id, address, local, moment.now_ms());
+    Session::new(Arc::new(client), !engine.has_password(), moment)
+}
+
+async fn serve<S>(engine: Arc<Engine>, session: Session, stream: S, task: mpsc::Sender<()>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    Connection::new(engine, session, stream).serve().await;
+    drop(task);
+}
+
+/// What a server does on its own: expiring keys, ending idle connections, taking samples.
+async fn background(engine: Arc<Engine>) {
+    loop {
+        let pause = Duration::from_secs(1) / engine.config.number(Param::Hz).max(1) as u32;
+        engine.clock.sleep(pause).await;
+        if engine.sweeps.load(Ordering::Relaxed) && !engine.pause.is_on() {
+            let deadline_ns = engine.clock.monotonic_ns() + (pause / SWEEP_SHARE).as_nanos() as i64;
+            let out_of_time = || engine.clock.monotonic_ns() > deadline_ns;
+            engine.keyspace.sweep(engine.clock.now_ms(), &out_of_time);
+        }
+        engine.stats.sample(engine.clock.now_us());
+        end_idle(&engine);
+    }
+}
+
+fn end_idle(engine: &Engine) {
+    let timeout_ms = engine.config.number(Param::Timeout) * 1000;
+    if timeout_ms == 0 {
+        return;
+    }
+    let now_ms = engine.clock.now_ms();
+    for client in engine.clients.all() {
+        let idle_ms = now_ms - client.seen.last_used_ms.load(Ordering::Relaxed);
+        if idle_ms > timeout_ms && !client.has(ClientFlags::MONITOR) {
+            client.kill();
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What the server carries for one client from request to request.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::clients::Client;
+use crate::clock::Moment;
+use crate::resp::Protocol;
+
+pub(crate) struct Session {
+    pub(crate) client: Arc<Client>,
+    pub(crate) authenticated: bool,
+    pub(crate) replies: Replies,
+    /// The time of the request that is being executed.
+    pub(crate) moment: Moment,
+    /// Not a client's but the application's own, by direct calls: it is never kept waiting.
+    pub(crate) direct: bool,
+    database: usize,
+    protocol: Protocol,
+}
+
+/// Whether a client hears anything back, as it asked with `CLIENT REPLY`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Replies {
+    On,
+    Off,
+    /// Not for the request after the present one.
+    SkipNext,
+    /// Not for the present one.
+    Skip,
+}
+
+impl Session {
+    pub(crate) fn new(client: Arc<Client>, authenticated: bool, moment: Moment) -> Self {
+        Session {
+            client,
+            authenticated,
+            replies: Replies::On,
+            moment,
+            direct: false,
+            database: 0,
+            protocol: Protocol::Resp2,
+        }
+    }
+
+    pub(crate) const fn database(&self) -> usize {
+        self.database
+    }
+
+    pub(crate) fn select(&mut self, database: usize) {
+        self.database = database;
+        self.client.seen.database.store(database, Ordering::Relaxed);
+    }
+
+    pub(crate) const fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    pub(crate) fn speak(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+        self.client.seen.set_protocol(protocol);
+    }
+}
+
+impl Replies {
+    /// What holds for the next request, once one has been answered.
+    pub(crate) const fn after_request(self) -> Self {
+        match self {
+            Replies::SkipNext => Replies::Skip,
+            Replies::Skip => Replies::On,
+            other => other,
+        }
+    }
+
+    pub(crate) const fn are_silent(self) -> bool {
+        !matches!(self, Replies::On)
+    }
+}
