@@ -55,7 +55,6 @@ pub(crate) struct Seen {
     pub(crate) last_used_ms: AtomicI64,
     /// The id of the command it ran last, plus one.
     pub(crate) command: AtomicUsize,
-    pub(crate) commands: AtomicU64,
     /// Bytes of requests read but not executed, and of replies not sent.
     pub(crate) unread: AtomicUsize,
     pub(crate) unsent: AtomicUsize,
@@ -132,10 +131,6 @@ impl Client {
         mailbox.wake();
     }
 
-    pub(crate) fn is_killed(&self) -> bool {
-        self.mailbox().killed
-    }
-
     /// Leaves a message to be sent; a client that takes too little of what it gets is dropped.
     pub(crate) fn post(&self, message: Bytes, limit: OutputLimit, now_ms: i64) {
         let unsent = self.seen.unsent.load(Ordering::Relaxed);
@@ -197,7 +192,6 @@ impl Seen {
             protocol: AtomicU32::new(2),
             last_used_ms: AtomicI64::new(now_ms),
             command: AtomicUsize::new(0),
-            commands: AtomicU64::new(0),
             unread: AtomicUsize::new(0),
             unsent: AtomicUsize::new(0),
             received: AtomicU64::new(0),

@@ -105,11 +105,10 @@ impl Moment {
     /// Goes on to the present, and gives the nanoseconds that have passed.
     pub(crate) fn advance(&mut self, clock: &Clock) -> u64 {
         let monotonic_ns = clock.monotonic_ns();
-        let passed_ns = (monotonic_ns - self.monotonic_ns).max(0);
-        let passed_us = monotonic_ns / 1000 - self.monotonic_ns / 1000;
-        self.wall_us += passed_us;
+        let passed = (monotonic_ns - self.monotonic_ns).max(0);
+        self.wall_us += monotonic_ns / 1000 - self.monotonic_ns / 1000;
         self.monotonic_ns = monotonic_ns;
-        passed_ns as u64
+        passed as u64
     }
 
     pub(crate) const fn now_us(&self) -> i64 {

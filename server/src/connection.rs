@@ -141,7 +141,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Flow::Paused => {
                 self.session.client.raise(ClientFlags::PAUSED);
                 let engine = Arc::clone(&self.engine);
-                self.waiting = Some(Box::pin(async move { engine.pause.wait(&engine.clock).await }));
+                self.waiting =
+                    Some(Box::pin(async move { engine.pause.wait(&engine.clock).await }));
                 return;
             }
         }

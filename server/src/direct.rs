@@ -77,7 +77,7 @@ impl Direct {
         let reply = self.output.take();
         match decode_bytes(&reply) {
             Ok(Some((Value::SimpleError { data, .. }, _))) => {
-                Err(Error::Text(data.to_string().into()))
+                Err(Error::Text(data.as_bytes().to_vec().into()))
             }
             Ok(Some((reply, _))) => Ok(reply),
             _ => Ok(Value::Null),
@@ -90,12 +90,7 @@ impl Direct {
     }
 
     /// `SET key value PX ttl`
-    pub fn set_expiring(
-        &mut self,
-        key: impl AsRef<[u8]>,
-        value: impl AsRef<[u8]>,
-        ttl: Duration,
-    ) {
+    pub fn set_expiring(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>, ttl: Duration) {
         let ttl_ms = ttl.as_millis().to_string();
         self.expect(&[b"SET", key.as_ref(), value.as_ref(), b"PX", ttl_ms.as_bytes()]);
     }

@@ -1,6 +1,6 @@
 //! Everything one server consists of, without its sockets: bytes in, bytes out.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize};
 
 use tokio::sync::watch;
 
@@ -113,12 +113,5 @@ impl Engine {
 
     pub(crate) fn is_running(&self) -> bool {
         *self.state.borrow() == State::Running
-    }
-
-    /// The memory that all keys and values take, as the keyspace counts it.
-    pub(crate) fn used_bytes(&self) -> usize {
-        let used = self.keyspace.figures().iter().map(|figures| figures.bytes).sum();
-        self.peak_bytes.fetch_max(used, Ordering::Relaxed);
-        used
     }
 }

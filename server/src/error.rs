@@ -11,9 +11,7 @@ pub enum Error {
     NotInteger,
     NotFloat,
     Overflow,
-    NotPositive,
     NoSuchKey,
-    IndexOutOfRange,
     DbIndexOutOfRange,
     StringTooLong,
     NotANumberOrInfinity,
@@ -22,53 +20,65 @@ pub enum Error {
     NoAuth,
     WrongPass,
     NoProto,
-    OutOfMemory,
     /// `invalid expire time in 'set' command`.
     InvalidExpire(&'static str),
     /// The command's full name, as in `client|kill`.
     WrongArity(String),
-    UnknownCommand(String),
+    /// What the client sent, as Redis quotes it.
+    UnknownCommand(Vec<u8>),
     UnknownSubcommand {
         container: String,
-        subcommand: String,
+        subcommand: Vec<u8>,
     },
     /// Any other text that begins with `ERR`, written here without it.
-    Err(Cow<'static, str>),
+    Err(Cow<'static, [u8]>),
     /// A whole text with a code of its own.
-    Text(Cow<'static, str>),
+    Text(Cow<'static, [u8]>),
 }
 
 impl Error {
     /// `ERR` and a fixed text.
     pub(crate) const fn err(text: &'static str) -> Self {
-        Error::Err(Cow::Borrowed(text))
+        Error::Err(Cow::Borrowed(text.as_bytes()))
+    }
+
+    /// A fixed text with a code of its own.
+    pub(crate) const fn coded(text: &'static str) -> Self {
+        Error::Text(Cow::Borrowed(text.as_bytes()))
     }
 
     /// `ERR` and a text made for the occasion.
     pub(crate) fn format(text: fmt::Arguments<'_>) -> Self {
-        Error::Err(Cow::Owned(text.to_string()))
+        Error::Err(Cow::Owned(text.to_string().into_bytes()))
+    }
+
+    /// `ERR` and a text that quotes bytes of the client's.
+    pub(crate) fn quoting(before: &str, quoted: &[u8], after: &str) -> Self {
+        let quoted = printable(quoted, usize::MAX);
+        Error::Err(Cow::Owned([before.as_bytes(), quoted, after.as_bytes()].concat()))
     }
 
     /// What a request for `name` with these arguments gets when there is no such command.
     pub(crate) fn unknown_command<'a>(mut words: impl Iterator<Item = &'a [u8]>) -> Self {
         const SHOWN: usize = 128;
         let name = printable(words.next().unwrap_or_default(), SHOWN);
-        let mut arguments = String::new();
+        let mut arguments = Vec::new();
         for word in words {
             if arguments.len() >= SHOWN {
                 break;
             }
             let room = SHOWN - arguments.len();
-            arguments.push_str(&format!("'{}' ", printable(word, room)));
+            arguments.extend_from_slice(&[b"'", printable(word, room), b"' "].concat());
         }
-        Error::UnknownCommand(format!("'{name}', with args beginning with: {arguments}"))
+        let parts: [&[u8]; 4] = [b"'", name, b"', with args beginning with: ", &arguments];
+        Error::UnknownCommand(parts.concat())
     }
 
     pub(crate) fn unknown_subcommand(container: &'static str, name: &[u8]) -> Self {
         const SHOWN: usize = 128;
         Error::UnknownSubcommand {
             container: container.to_ascii_uppercase(),
-            subcommand: printable(name, SHOWN),
+            subcommand: printable(name, SHOWN).to_vec(),
         }
     }
 
@@ -77,27 +87,36 @@ impl Error {
         let text = self.to_string();
         text.split(' ').next().unwrap_or_default().to_owned()
     }
-}
 
-/// At most `limit` bytes of what a client sent, as they may stand in an error text.
-fn printable(bytes: &[u8], limit: usize) -> String {
-    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len()).min(limit);
-    String::from_utf8_lossy(&bytes[..end]).into_owned()
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = match self {
-            Error::Syntax => "ERR syntax error",
-            Error::WrongType => {
-                "WRONGTYPE Operation against a key holding the wrong kind of value"
+    /// The text that goes on the wire, without the leading `-` and the line end.
+    pub(crate) fn wire(&self) -> Vec<u8> {
+        match self {
+            Error::InvalidExpire(command) => {
+                format!("ERR invalid expire time in '{command}' command").into_bytes()
             }
+            Error::WrongArity(command) => {
+                format!("ERR wrong number of arguments for '{command}' command").into_bytes()
+            }
+            Error::UnknownCommand(words) => [b"ERR unknown command ", &**words].concat(),
+            Error::UnknownSubcommand { container, subcommand } => {
+                let rest = format!("'. Try {container} HELP.");
+                [b"ERR unknown subcommand '", &**subcommand, rest.as_bytes()].concat()
+            }
+            Error::Err(text) => [b"ERR ", &**text].concat(),
+            Error::Text(text) => text.to_vec(),
+            other => other.fixed_text().as_bytes().to_vec(),
+        }
+    }
+
+    /// The text of the errors that are always the same.
+    const fn fixed_text(&self) -> &'static str {
+        match self {
+            Error::Syntax => "ERR syntax error",
+            Error::WrongType => "WRONGTYPE Operation against a key holding the wrong kind of value",
             Error::NotInteger => "ERR value is not an integer or out of range",
             Error::NotFloat => "ERR value is not a valid float",
             Error::Overflow => "ERR increment or decrement would overflow",
-            Error::NotPositive => "ERR value is out of range, must be positive",
             Error::NoSuchKey => "ERR no such key",
-            Error::IndexOutOfRange => "ERR index out of range",
             Error::DbIndexOutOfRange => "ERR DB index is out of range",
             Error::StringTooLong => "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
             Error::NotANumberOrInfinity => "ERR increment would produce NaN or Infinity",
@@ -106,21 +125,21 @@ impl fmt::Display for Error {
             Error::NoAuth => "NOAUTH Authentication required.",
             Error::WrongPass => "WRONGPASS invalid username-password pair or user is disabled.",
             Error::NoProto => "NOPROTO unsupported protocol version",
-            Error::OutOfMemory => "OOM command not allowed when used memory > 'maxmemory'.",
-            Error::InvalidExpire(command) => {
-                return write!(f, "ERR invalid expire time in '{command}' command");
-            }
-            Error::WrongArity(command) => {
-                return write!(f, "ERR wrong number of arguments for '{command}' command");
-            }
-            Error::UnknownCommand(words) => return write!(f, "ERR unknown command {words}"),
-            Error::UnknownSubcommand { container, subcommand } => {
-                return write!(f, "ERR unknown subcommand '{subcommand}'. Try {container} HELP.");
-            }
-            Error::Err(text) => return write!(f, "ERR {text}"),
-            Error::Text(text) => text,
-        };
-        f.write_str(text)
+            _ => "ERR",
+        }
+    }
+}
+
+/// At most `limit` bytes of what a client sent, as they may stand in an error text: up to the
+/// first zero byte.
+fn printable(bytes: &[u8], limit: usize) -> &[u8] {
+    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    &bytes[..end.min(limit)]
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.wire()))
     }
 }
 

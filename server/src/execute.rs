@@ -60,7 +60,10 @@ pub(crate) fn execute(
     let mark = output.mark();
     session.client.seen.command.store(row.id + 1, Ordering::Relaxed);
     let (result, redacted, flow) = run(engine, session, row, args, output);
-    let spent_ns = session.moment.advance(&engine.clock);
+    let mut spent_ns = session.moment.advance(&engine.clock);
+    if let Flow::Sleep(duration) = flow {
+        spent_ns += duration.as_nanos() as u64;
+    }
     if let Err(error) = &result {
         output.rewind(mark);
         Reply::new(output, session.protocol()).error(error);
@@ -98,11 +101,7 @@ fn run(
 }
 
 /// The row of a request that may be executed now.
-fn admit(
-    session: &Session,
-    engine: &Engine,
-    args: Args<'_>,
-) -> Result<&'static Registered, Error> {
+fn admit(session: &Session, engine: &Engine, args: Args<'_>) -> Result<&'static Registered, Error> {
     let row = Table::get().find(args)?;
     if !row.command.accepts(args.len()) {
         count_rejected(engine, row);
@@ -182,19 +181,19 @@ fn account<'a>(
         let origin = (session.database(), &*client.address);
         engine.monitors.feed(session.moment.now_us(), origin, words.clone(), limit);
     }
-    let spent_us = spent_ns / 1000;
+    let micros = spent_ns / 1000;
     let slower_than = engine.config.number(Param::SlowlogLogSlowerThan);
     if slower_than >= 0
-        && spent_us as i64 >= slower_than
+        && micros as i64 >= slower_than
         && !flags.contains(CommandFlags::SKIP_SLOWLOG)
     {
-        note_slow(engine, session, spent_us, words);
+        note_slow(engine, session, micros, words);
     }
     let threshold_ms = engine.config.number(Param::LatencyMonitorThreshold);
-    if threshold_ms > 0 && (spent_us / 1000) as i64 >= threshold_ms {
+    if threshold_ms > 0 && (micros / 1000) as i64 >= threshold_ms {
         let event = if flags.contains(CommandFlags::FAST) { "fast-command" } else { "command" };
         let time_s = session.moment.now_ms() / 1000;
-        engine.latency.add(event, Spike { time_s, spent_ms: spent_us / 1000 });
+        engine.latency.add(event, Spike { time_s, spent_ms: micros / 1000 });
     }
 }
 

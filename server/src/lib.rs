@@ -28,7 +28,7 @@
 //!
 //! | module | what it knows |
 //! |---|---|
-//! | `server`, `connection`, `transport` | sockets and tasks |
+//! | `server`, `accept`, `connection`, `transport` | sockets and tasks |
 //! | `direct` | calling commands without a connection |
 //! | `config` | the one table of parameters |
 //! | `engine` | everything a server consists of, without its sockets |
@@ -41,6 +41,7 @@
 //! | `journal` | Redis's file formats |
 //! | `clock`, `random` | the only sources of time and randomness |
 
+mod accept;
 mod clients;
 mod clock;
 mod command;
@@ -69,6 +70,7 @@ mod value;
 mod redis_client;
 
 pub use clock::Clock;
+pub use command::compatibility_page;
 pub use config::{Config, ConfigError};
 pub use direct::{Direct, Value};
 pub use error::Error;

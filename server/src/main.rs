@@ -3,7 +3,7 @@
 mod cli;
 mod logging;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
@@ -15,7 +15,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use cli::{Request, Sources};
 
 fn main() -> ExitCode {
-    match obey(std::env::args().skip(1)) {
+    let arguments = std::env::args_os().skip(1);
+    let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
+    match obey(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {
             eprintln!("redlet: {sentence}");
@@ -28,8 +30,8 @@ fn main() -> ExitCode {
 fn obey(arguments: impl Iterator<Item = String>) -> Result<(), String> {
     let config = defaults()?;
     match cli::parse(arguments)? {
-        Request::Help => print!("{}", cli::help(&config)),
-        Request::Version => print!("{}", cli::version()),
+        Request::Help => show(&cli::help(&config)),
+        Request::Version => show(&cli::version()),
         Request::Serve(sources) => {
             read(&config, &sources)?;
             enter_directory(&config)?;
@@ -42,6 +44,11 @@ fn obey(arguments: impl Iterator<Item = String>) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// A reader that has seen enough, as in `redlet --help | head`, is no error.
+fn show(page: &str) {
+    let _ = std::io::stdout().write_all(page.as_bytes());
 }
 
 /// What differs from a server inside another program.

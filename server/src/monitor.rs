@@ -29,10 +29,7 @@ impl Redacted {
     }
 
     /// The arguments as they may be shown.
-    pub(crate) fn shown<'a>(
-        self,
-        args: Args<'a>,
-    ) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone {
+    pub(crate) fn shown(self, args: Args<'_>) -> impl ExactSizeIterator<Item = &[u8]> + Clone {
         args.iter().enumerate().map(move |(index, argument)| {
             let hidden = index < u64::BITS as usize && self.0 & (1 << index) != 0;
             if hidden { &b"(redacted)"[..] } else { argument }

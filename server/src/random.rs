@@ -4,7 +4,7 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The step of the SplitMix64 generator.
+/// The step of the `SplitMix64` generator.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A generator that any thread may draw from; the same seed gives the same numbers.

@@ -26,11 +26,7 @@ pub struct RedisConnection {
 
 impl RedisConnection {
     pub fn new(server: &Server) -> Self {
-        RedisConnection {
-            stream: server.connect_blocking(),
-            parser: Parser::new(),
-            is_open: true,
-        }
+        RedisConnection { stream: server.connect_blocking(), parser: Parser::new(), is_open: true }
     }
 
     fn send(&mut self, packed: &[u8]) -> RedisResult<()> {

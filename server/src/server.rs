@@ -1,30 +1,24 @@
 //! Starting a server, accepting connections, and ending it.
 
 use std::fmt;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::clients::{Client, ClientFlags};
-use crate::clock::{Clock, Moment};
+use crate::accept::{self, Acceptor, Peer};
+use crate::clients::ClientFlags;
+use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Param};
-use crate::connection::Connection;
 use crate::direct::Direct;
 use crate::engine::{Engine, State};
 use crate::random::Random;
-use crate::session::Session;
 use crate::transport::{BlockingStream, MemoryStream};
 
-/// How long accepting rests when the system refuses, for want of descriptors for example.
-const ACCEPT_REST: Duration = Duration::from_millis(50);
 /// What share of each round the sweeper may take.
 const SWEEP_SHARE: u32 = 4;
 
@@ -205,36 +199,36 @@ impl Server {
     async fn listen_tcp(&mut self) -> Result<(), StartError> {
         let config = &self.engine.config;
         let port = config.number(Param::Port) as u16;
-        let hosts = config.text(Param::Bind).to_string();
-        for host in hosts.split_whitespace() {
-            let listener = match bind(host, self.address.map_or(port, |first| first.port())).await {
-                Ok(Some(listener)) => listener,
-                Ok(None) => continue,
-                Err(error) => return Err(cannot_listen(host, port, &error)),
+        for host in config.text(Param::Bind).split_whitespace() {
+            // With port 0 the first address gets a free one, and the others the same.
+            let port = self.address.map_or(port, |first| first.port());
+            let bound = accept::bind(host, port).await.map_err(StartError)?;
+            let Some(listener) = bound else {
+                continue;
             };
             if let Ok(address) = listener.local_addr() {
                 self.address.get_or_insert(address);
                 self.engine.port.store(usize::from(address.port()), Ordering::Relaxed);
             }
-            let engine = Arc::clone(&self.engine);
-            self.spawn(accept_tcp(engine, listener, self.task.clone()));
+            self.spawn(self.acceptor().accept_tcp(listener));
         }
         Ok(())
     }
 
     fn listen_unix(&mut self) -> Result<(), StartError> {
-        let path = self.engine.config.text(Param::UnixSocket).to_string();
+        let path = self.engine.config.text(Param::UnixSocket);
         if path.is_empty() {
             return Ok(());
         }
         let mode = self.engine.config.number(Param::UnixSocketPerm) as u32;
-        let listener = bind_unix(&path, mode).map_err(|error| {
-            StartError(format!("cannot listen on the Unix socket {path}: {error}"))
-        })?;
-        self.unix_path = Some(path.into());
-        let engine = Arc::clone(&self.engine);
-        self.spawn(accept_unix(engine, listener, self.task.clone()));
+        let listener = accept::bind_unix(&path, mode).map_err(StartError)?;
+        self.unix_path = Some(path.as_ref().into());
+        self.spawn(self.acceptor().accept_unix(listener, path));
         Ok(())
+    }
+
+    fn acceptor(&self) -> Acceptor {
+        Acceptor { engine: Arc::clone(&self.engine), task: self.task.clone() }
     }
 
     /// Runs a task that ends when the server does.
@@ -268,12 +262,8 @@ impl Server {
     /// A connection to the server without TCP.
     pub fn connect(&self) -> MemoryStream {
         let (client, server) = MemoryStream::pair();
-        let id = self.engine.clients.next_id();
-        let addresses = (format!("memory:{id}"), "memory:0".to_owned());
-        let session = new_session(&self.engine, id, addresses);
-        let engine = Arc::clone(&self.engine);
-        let task = self.task.clone();
-        self.runtime.spawn(serve(engine, session, server, task));
+        let _inside = self.runtime.enter();
+        self.acceptor().admit(server, &Peer::Memory);
         client
     }
 
@@ -320,140 +310,6 @@ impl Drop for Server {
             let _ = thread.join();
         }
     }
-}
-
-async fn bind(host: &str, port: u16) -> io::Result<Option<TcpListener>> {
-    // A leading dash means that it does not matter if there is no such address.
-    let (host, is_optional) = match host.strip_prefix('-') {
-        Some(host) => (host, true),
-        None => (host, false),
-    };
-    let host = match host {
-        "*" => "0.0.0.0",
-        "::*" => "::",
-        host => host,
-    };
-    match TcpListener::bind((host, port)).await {
-        Ok(listener) => Ok(Some(listener)),
-        Err(error) if is_optional && error.kind() == io::ErrorKind::AddrNotAvailable => Ok(None),
-        Err(error) if is_optional && error.kind() == io::ErrorKind::Unsupported => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-fn cannot_listen(host: &str, port: u16, error: &io::Error) -> StartError {
-    StartError(match error.kind() {
-        io::ErrorKind::AddrInUse => format!(
-            "port {port} of {host} is taken: another server is running there; end it, or choose \
-             another port with --port"
-        ),
-        io::ErrorKind::PermissionDenied => {
-            format!("no permission to listen on port {port} of {host}; choose one above 1023")
-        }
-        _ => format!("cannot listen on port {port} of {host}: {error}"),
-    })
-}
-
-/// Nobody can connect between the socket's creation and the change of its mode: it is created
-/// for its owner alone.
-fn bind_unix(path: &str, mode: u32) -> io::Result<UnixListener> {
-    use std::os::unix::fs::PermissionsExt;
-    if std::os::unix::net::UnixStream::connect(path).is_err() {
-        let _ = std::fs::remove_file(path);
-    }
-    let staging = format!("{path}.{}", std::process::id());
-    let _ = std::fs::remove_file(&staging);
-    let listener = UnixListener::bind(&staging)?;
-    let mode = if mode == 0 { 0o600 } else { mode };
-    std::fs::set_permissions(&staging, std::fs::Permissions::from_mode(mode))?;
-    std::fs::hard_link(&staging, path)?;
-    std::fs::remove_file(&staging)?;
-    Ok(listener)
-}
-
-async fn accept_tcp(engine: Arc<Engine>, listener: TcpListener, task: mpsc::Sender<()>) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                let _ = stream.set_nodelay(true);
-                let local = stream.local_addr().map_or_else(|_| String::new(), |it| it.to_string());
-                let refusal = refusal(&engine, Some(peer.ip()));
-                admit(&engine, &task, stream, (peer.to_string(), local), refusal);
-            }
-            Err(error) => rest(&engine, &error).await,
-        }
-    }
-}
-
-async fn accept_unix(engine: Arc<Engine>, listener: UnixListener, task: mpsc::Sender<()>) {
-    let path = engine.config.text(Param::UnixSocket).to_string();
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let addresses = (format!("{path}:0"), format!("{path}:0"));
-                admit(&engine, &task, stream, addresses, refusal(&engine, None));
-            }
-            Err(error) => rest(&engine, &error).await,
-        }
-    }
-}
-
-/// A failed accept concerns one connection, or passes: the server goes on.
-async fn rest(engine: &Engine, error: &io::Error) {
-    tracing::warn!(%error, "a connection could not be accepted");
-    engine.clock.sleep(ACCEPT_REST).await;
-}
-
-/// Serves a connection, or tells it why not.
-fn admit<S>(
-    engine: &Arc<Engine>,
-    task: &mpsc::Sender<()>,
-    mut stream: S,
-    addresses: (String, String),
-    refusal: Option<&'static str>,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    if let Some(refusal) = refusal {
-        engine.stats.rejected_connections.fetch_add(1, Ordering::Relaxed);
-        tokio::spawn(async move { stream.write_all(refusal.as_bytes()).await });
-        return;
-    }
-    let session = new_session(engine, engine.clients.next_id(), addresses);
-    if session.client.address == session.client.local_address {
-        session.client.raise(ClientFlags::UNIX_SOCKET);
-    }
-    tokio::spawn(serve(Arc::clone(engine), session, stream, task.clone()));
-}
-
-fn refusal(engine: &Engine, peer: Option<IpAddr>) -> Option<&'static str> {
-    let config = &engine.config;
-    if engine.clients.len() as i64 >= config.number(Param::MaxClients) {
-        return Some("-ERR max number of clients reached\r\n");
-    }
-    let is_stranger = peer.is_some_and(|peer| !peer.is_loopback());
-    if is_stranger && config.enabled(Param::ProtectedMode) && !engine.has_password() {
-        return Some(
-            "-DENIED redlet runs in protected mode: without a password it serves this machine \
-             only. Set one with requirepass, or start with --protected-mode no if nobody else can \
-             reach this port.\r\n",
-        );
-    }
-    None
-}
-
-fn new_session(engine: &Engine, id: u64, (address, local): (String, String)) -> Session {
-    let moment = Moment::now(&engine.clock);
-    let client = Client::new(id, address, local, moment.now_ms());
-    Session::new(Arc::new(client), !engine.has_password(), moment)
-}
-
-async fn serve<S>(engine: Arc<Engine>, session: Session, stream: S, task: mpsc::Sender<()>)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    Connection::new(engine, session, stream).serve().await;
-    drop(task);
 }
 
 /// What a server does on its own: expiring keys, ending idle connections, taking samples.

@@ -1,5 +1,7 @@
 //! Small texts for people: quoting, sizes.
 
+use std::fmt::Write as _;
+
 /// Bytes in double quotes, with everything that is not printable escaped.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     let mut result = String::with_capacity(bytes.len() + 2);
@@ -13,7 +15,9 @@ pub(crate) fn quoted(bytes: &[u8]) -> String {
             0x07 => result.push_str("\\a"),
             0x08 => result.push_str("\\b"),
             b' '..=b'~' => result.push(char::from(byte)),
-            _ => result.push_str(&format!("\\x{byte:02x}")),
+            _ => {
+                let _ = write!(result, "\\x{byte:02x}");
+            }
         }
     }
     result.push('"');

@@ -22,7 +22,7 @@ pub struct Redlet {
 
 impl Redlet {
     pub async fn start(transport: Transport, parameters: &[Parameter]) -> Result<Self, String> {
-        let mut builder = redlet::Server::builder();
+        let mut builder = redlet::Server::builder().parameter("maxclients", "10000");
         for (name, value) in parameters {
             builder = builder.parameter(name, value);
         }

@@ -25,7 +25,7 @@ impl Span {
     }
 
     /// Where it begins in the read buffer, if it lies there.
-    pub(crate) fn start(&self) -> Option<usize> {
+    pub(crate) fn start(self) -> Option<usize> {
         (self.start != Self::LARGE).then_some(self.start as usize)
     }
 
@@ -87,10 +87,22 @@ impl<'a> Args<'a> {
         number::parse_integer(self.at(index)).ok_or(Error::NotInteger)
     }
 
+    /// An integer that Redis keeps in 32 bits.
+    pub(crate) fn small_integer(&self, index: usize) -> Result<i64, Error> {
+        small(self.integer(index)?)
+    }
+
     /// The options from `index` on, read one after the other.
     pub(crate) const fn options(self, index: usize) -> Options<'a> {
         Options { args: self, next: index }
     }
+}
+
+fn small(integer: i64) -> Result<i64, Error> {
+    if i32::try_from(integer).is_ok() {
+        return Ok(integer);
+    }
+    Err(Error::err("value is out of range, value must between -2147483648 and 2147483647"))
 }
 
 /// Reads options in whatever order they come.
@@ -116,6 +128,10 @@ impl<'a> Options<'a> {
 
     pub(crate) fn integer(&mut self) -> Result<i64, Error> {
         number::parse_integer(self.value()?).ok_or(Error::NotInteger)
+    }
+
+    pub(crate) fn small_integer(&mut self) -> Result<i64, Error> {
+        small(self.integer()?)
     }
 
     /// How many arguments are still unread.

@@ -22,10 +22,24 @@ const CLIENT: Command = Command {
     since: "2.4.0",
     complexity: "Depends on subcommand.",
     summary: "Looks at, names and ends connections.",
-    subcommands: &[&CLIENT_GETNAME, &CLIENT_HELP, &CLIENT_ID, &CLIENT_INFO, &CLIENT_KILL, &CLIENT_LIST, &CLIENT_NO_EVICT, &CLIENT_NO_TOUCH, &CLIENT_PAUSE, &CLIENT_REPLY, &CLIENT_SETINFO, &CLIENT_SETNAME, &CLIENT_UNBLOCK, &CLIENT_UNPAUSE],
+    subcommands: &[
+        &CLIENT_GETNAME,
+        &CLIENT_HELP,
+        &CLIENT_ID,
+        &CLIENT_INFO,
+        &CLIENT_KILL,
+        &CLIENT_LIST,
+        &CLIENT_NO_EVICT,
+        &CLIENT_NO_TOUCH,
+        &CLIENT_PAUSE,
+        &CLIENT_REPLY,
+        &CLIENT_SETINFO,
+        &CLIENT_SETNAME,
+        &CLIENT_UNBLOCK,
+        &CLIENT_UNPAUSE,
+    ],
     ..Command::BASE
 };
-
 
 const CLIENT_HELP: Command = Command {
     name: "help",
@@ -38,7 +52,6 @@ const CLIENT_HELP: Command = Command {
     run: help,
     ..Command::BASE
 };
-
 
 const CLIENT_ID: Command = Command {
     name: "id",
@@ -121,16 +134,17 @@ fn client_setinfo(call: &mut Call<'_>) -> Result<(), Error> {
         check_name(value, "lib-ver")?;
         value.clone_into(&mut names.library_version);
     } else {
-        let attribute = String::from_utf8_lossy(attribute);
-        return Err(Error::format(format_args!("Unrecognized option '{attribute}'")));
+        return Err(Error::quoting("Unrecognized option '", attribute, "'"));
     }
     call.reply.ok();
     Ok(())
 }
 
-/// Names stand in lines of `CLIENT LIST`, so they are printable and without spaces.
+/// Names stand in lines of `CLIENT LIST`, so they are printable and without spaces, up to the
+/// first zero byte.
 pub(super) fn check_name(name: &[u8], what: &str) -> Result<(), Error> {
-    if name.iter().all(|byte| matches!(byte, b'!'..=b'~')) {
+    let mut shown = name.iter().take_while(|&&byte| byte != 0);
+    if shown.all(|byte| matches!(byte, b'!'..=b'~')) {
         return Ok(());
     }
     let rest = "cannot contain spaces, newlines or special characters.";
@@ -233,10 +247,7 @@ impl Kind {
             b"master" => Ok(Kind::Master),
             b"replica" | b"slave" => Ok(Kind::Replica),
             b"pubsub" => Ok(Kind::Pubsub),
-            _ => {
-                let name = String::from_utf8_lossy(name);
-                Err(Error::format(format_args!("Unknown client type '{name}'")))
-            }
+            _ => Err(Error::quoting("Unknown client type '", name, "'")),
         }
     }
 
@@ -291,8 +302,11 @@ fn flag_letters(flags: ClientFlags) -> String {
         (ClientFlags::NO_EVICT, 'e'),
         (ClientFlags::NO_TOUCH, 'T'),
     ];
-    let set: String =
-        letters.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, letter)| *letter).collect();
+    let set: String = letters
+        .iter()
+        .filter(|(flag, _)| flags.contains(*flag))
+        .map(|(_, letter)| *letter)
+        .collect();
     if set.is_empty() { "N".to_owned() } else { set }
 }
 
@@ -379,10 +393,7 @@ impl<'a> KillFilter<'a> {
                 }
                 b"TYPE" => filter.kind = Some(Kind::parse(value)?),
                 b"USER" if value == b"default" => filter.user = Some(value),
-                b"USER" => {
-                    let user = String::from_utf8_lossy(value);
-                    return Err(Error::format(format_args!("No such user '{user}'")));
-                }
+                b"USER" => return Err(Error::quoting("No such user '", value, "'")),
                 b"ADDR" => filter.address = Some(value),
                 b"LADDR" => filter.local_address = Some(value),
                 b"SKIPME" => filter.spares_own = parse_yes(value)?,

@@ -75,11 +75,10 @@ fn hello(call: &mut Call<'_>) -> Result<(), Error> {
         authenticate(call, user, password)?;
     }
     if !call.session.authenticated {
-        return Err(Error::Text(
+        return Err(Error::coded(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
              HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and \
-             select the RESP protocol version at the same time"
-                .into(),
+             select the RESP protocol version at the same time",
         ));
     }
     if let Some(name) = options.name {
@@ -121,9 +120,7 @@ impl<'a> HelloOptions<'a> {
                 }
                 _ => {
                     let option = call.args.at(call.args.len() - options.remaining() - 1);
-                    let option = String::from_utf8_lossy(option);
-                    let text = format_args!("Syntax error in HELLO option '{option}'");
-                    return Err(Error::format(text));
+                    return Err(Error::quoting("Syntax error in HELLO option '", option, "'"));
                 }
             }
         }
@@ -214,7 +211,7 @@ const SELECT: Command = Command {
 };
 
 fn select(call: &mut Call<'_>) -> Result<(), Error> {
-    let index = database_index(call, call.args.integer(1)?)?;
+    let index = database_index(call, call.args.small_integer(1)?)?;
     call.session.select(index);
     call.reply.ok();
     Ok(())

@@ -195,7 +195,7 @@ fn digest_value(call: &mut Call<'_>) -> Result<(), Error> {
 /// The text is the whole error, its code included. It counts nowhere as an error.
 fn error(call: &mut Call<'_>) -> Result<(), Error> {
     let text = String::from_utf8_lossy(call.args.at(2)).into_owned();
-    call.reply.error(&Error::Text(text.into()));
+    call.reply.error(&Error::Text(text.into_bytes().into()));
     Ok(())
 }
 
@@ -245,7 +245,7 @@ fn populate(call: &mut Call<'_>) -> Result<(), Error> {
     let not_negative = |index: usize| match call.args.get(index).map(number::parse_integer) {
         None => Ok(0),
         Some(Some(count @ 0..)) => Ok(count as usize),
-        Some(_) => Err(Error::NotPositive),
+        Some(_) => Err(Error::err("value is out of range, must be positive")),
     };
     let (count, size) = (not_negative(2)?, not_negative(4)?);
     if size as i64 > call.engine.config.number(Param::ProtoMaxBulkLen) {

@@ -154,7 +154,7 @@ mod tests {
     fn digests_are_those_of_real_servers() {
         let keyspace = Keyspace::new(4, 16, &Random::seeded(1));
         let mut txn = keyspace.lock_all(0, 1_000);
-        let mut expect = |txn: &mut Txn<'_>, expected: &str| {
+        let expect = |txn: &mut Txn<'_>, expected: &str| {
             assert_eq!(Digest::of_keyspace(txn, 16).hexadecimal(), expected);
         };
         expect(&mut txn, "0000000000000000000000000000000000000000");

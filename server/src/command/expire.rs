@@ -1,23 +1,17 @@
 //! Deadlines: setting, showing and removing them.
 
-use super::Command;
+use bitflags::bitflags;
+
+use super::args::Word;
 use super::metadata::{KeySpec, categories, flags};
+use super::{Args, Command};
 use crate::error::Error;
 use crate::execute::Call;
 use crate::keyspace::Entry;
 use crate::value::number::parse_integer;
 
-pub(super) const COMMANDS: &[&Command] = &[
-    &EXPIRE,
-    &PEXPIRE,
-    &EXPIREAT,
-    &PEXPIREAT,
-    &TTL,
-    &PTTL,
-    &EXPIRETIME,
-    &PEXPIRETIME,
-    &PERSIST,
-];
+pub(super) const COMMANDS: &[&Command] =
+    &[&EXPIRE, &PEXPIRE, &EXPIREAT, &PEXPIREAT, &TTL, &PTTL, &EXPIRETIME, &PEXPIRETIME, &PERSIST];
 
 /// How a command gives a time: in which unit, and from now or since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +132,7 @@ fn pexpireat(call: &mut Call<'_>) -> Result<(), Error> {
 }
 
 fn set_deadline(call: &mut Call<'_>, expiry: Expiry) -> Result<(), Error> {
-    let conditions = Conditions::parse(call)?;
+    let conditions = Conditions::parse(call.args)?;
     let time = call.args.integer(2)?;
     let deadline_ms = expiry.signed_deadline_ms(time, call.now_ms(), call.row.command.name)?;
     let key = call.args.at(1);
@@ -153,49 +147,48 @@ fn set_deadline(call: &mut Call<'_>, expiry: Expiry) -> Result<(), Error> {
     Ok(())
 }
 
-/// When a deadline may be set; several may be asked for.
-#[derive(Default)]
-struct Conditions {
-    if_none: bool,
-    if_some: bool,
-    if_later: bool,
-    if_earlier: bool,
+bitflags! {
+    /// When a deadline may be set; several may be asked for.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    struct Conditions: u8 {
+        const IF_NONE = 1;
+        const IF_SOME = 1 << 1;
+        const IF_LATER = 1 << 2;
+        const IF_EARLIER = 1 << 3;
+    }
 }
 
 impl Conditions {
-    fn parse(call: &Call<'_>) -> Result<Self, Error> {
-        let mut parsed = Conditions::default();
-        for (offset, argument) in call.args.from(3).enumerate() {
-            let mut options = call.args.options(3 + offset);
-            match options.word().as_deref() {
-                Some(b"NX") => parsed.if_none = true,
-                Some(b"XX") => parsed.if_some = true,
-                Some(b"GT") => parsed.if_later = true,
-                Some(b"LT") => parsed.if_earlier = true,
-                _ => {
-                    let option = String::from_utf8_lossy(argument);
-                    return Err(Error::format(format_args!("Unsupported option {option}")));
-                }
-            }
+    fn parse(args: Args<'_>) -> Result<Self, Error> {
+        let mut parsed = Conditions::empty();
+        for argument in args.from(3) {
+            parsed |= match &*Word::new(argument) {
+                b"NX" => Self::IF_NONE,
+                b"XX" => Self::IF_SOME,
+                b"GT" => Self::IF_LATER,
+                b"LT" => Self::IF_EARLIER,
+                _ => return Err(Error::quoting("Unsupported option ", argument, "")),
+            };
         }
-        if parsed.if_none && (parsed.if_some || parsed.if_later || parsed.if_earlier) {
+        let later_and_earlier = Self::IF_LATER.union(Self::IF_EARLIER);
+        if parsed.contains(Self::IF_NONE) && parsed != Self::IF_NONE {
             let text = "NX and XX, GT or LT options at the same time are not compatible";
             return Err(Error::err(text));
         }
-        if parsed.if_later && parsed.if_earlier {
+        if parsed.contains(later_and_earlier) {
             return Err(Error::err("GT and LT options at the same time are not compatible"));
         }
         Ok(parsed)
     }
 
     /// No deadline counts as one that never comes.
-    fn hold(&self, present_ms: Option<i64>, new_ms: i64) -> bool {
-        let is_earlier = present_ms.is_none_or(|present_ms| new_ms < present_ms);
-        let is_later = present_ms.is_some_and(|present_ms| new_ms > present_ms);
-        (!self.if_none || present_ms.is_none())
-            && (!self.if_some || present_ms.is_some())
-            && (!self.if_later || is_later)
-            && (!self.if_earlier || is_earlier)
+    fn hold(self, present_ms: Option<i64>, new_ms: i64) -> bool {
+        let mut met = Self::empty();
+        met.set(Self::IF_NONE, present_ms.is_none());
+        met.set(Self::IF_SOME, present_ms.is_some());
+        met.set(Self::IF_LATER, present_ms.is_some_and(|present_ms| new_ms > present_ms));
+        met.set(Self::IF_EARLIER, present_ms.is_none_or(|present_ms| new_ms < present_ms));
+        met.contains(self)
     }
 }
 

@@ -208,10 +208,9 @@ fn memory(lines: &mut Lines<'_>, engine: &Engine) {
     lines.line("allocator_active", used);
     lines.line("allocator_resident", resident);
     lines.size("total_system_memory", process::system_memory_bytes());
-    for name in ["used_memory_lua", "used_memory_scripts"] {
-        lines.size(name, 0);
-    }
+    lines.size("used_memory_lua", 0);
     lines.zeros(&["number_of_cached_scripts", "number_of_functions", "number_of_libraries"]);
+    lines.size("used_memory_scripts", 0);
     lines.size("maxmemory", engine.config.number(Param::MaxMemory) as u64);
     lines.line("maxmemory_policy", engine.config.value("maxmemory-policy").unwrap_or_default());
     lines.decimal("allocator_frag_ratio", 1.0);

@@ -51,7 +51,6 @@ const UNLINK: Command = Command {
     ..Command::BASE
 };
 
-
 const EXISTS: Command = Command {
     name: "exists",
     arity: -2,
@@ -131,7 +130,7 @@ fn keys(call: &mut Call<'_>) -> Result<(), Error> {
     let pattern = call.args.at(1);
     let mut found: Vec<Box<[u8]>> = Vec::new();
     call.txn.for_each(|key, _| {
-        if glob::matches(pattern, key) {
+        if matches(pattern, key) {
             found.push(key.into());
         }
     });
@@ -185,9 +184,26 @@ fn scan(call: &mut Call<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// A star alone stands for the empty key too, which a star in a pattern does not.
+fn matches(pattern: &[u8], key: &[u8]) -> bool {
+    pattern == b"*" || glob::matches(pattern, key)
+}
+
+/// Takes what C's `strtoull` takes, save for negative integers as such.
 fn parse_cursor(argument: &[u8]) -> Result<u64, Error> {
-    let text = std::str::from_utf8(argument).ok();
-    text.and_then(|text| text.parse().ok()).ok_or(Error::err("invalid cursor"))
+    let invalid = || Error::err("invalid cursor");
+    if let Some(integer) = parse_integer(argument) {
+        return u64::try_from(integer).map_err(|_| invalid());
+    }
+    let text = std::str::from_utf8(argument).map_err(|_| invalid())?;
+    let text = text.trim_start_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let number = digits.parse::<u64>().ok().filter(|_| !digits.starts_with('+'));
+    let number = number.ok_or_else(invalid)?;
+    Ok(if negative { number.wrapping_neg() } else { number })
 }
 
 struct ScanOptions<'a> {
@@ -219,8 +235,7 @@ impl<'a> ScanOptions<'a> {
 
     fn accept(&self, key: &[u8], entry: &Entry) -> bool {
         let is_kind = |kind: &[u8]| entry.value.kind().as_bytes().eq_ignore_ascii_case(kind);
-        self.kind.is_none_or(is_kind)
-            && self.pattern.is_none_or(|pattern| glob::matches(pattern, key))
+        self.kind.is_none_or(is_kind) && self.pattern.is_none_or(|pattern| matches(pattern, key))
     }
 }
 
@@ -317,7 +332,7 @@ fn copy(call: &mut Call<'_>) -> Result<(), Error> {
         match &*word {
             b"REPLACE" => replace = true,
             b"DB" if options.remaining() > 0 => {
-                target = database_index(call, options.integer()?)?;
+                target = database_index(call, options.small_integer()?)?;
             }
             _ => return Err(Error::Syntax),
         }
@@ -353,7 +368,7 @@ const MOVE: Command = Command {
 
 fn move_key(call: &mut Call<'_>) -> Result<(), Error> {
     let (key, home) = (call.args.at(1), call.txn.database());
-    let target = database_index(call, call.args.integer(2)?)?;
+    let target = database_index(call, call.args.small_integer(2)?)?;
     if target == home {
         return Err(Error::SameObject);
     }
@@ -382,10 +397,15 @@ const OBJECT: Command = Command {
     since: "2.2.3",
     complexity: "Depends on subcommand.",
     summary: "Looks inside the value of a key.",
-    subcommands: &[&OBJECT_ENCODING, &OBJECT_FREQ, &OBJECT_HELP, &OBJECT_IDLETIME, &OBJECT_REFCOUNT],
+    subcommands: &[
+        &OBJECT_ENCODING,
+        &OBJECT_FREQ,
+        &OBJECT_HELP,
+        &OBJECT_IDLETIME,
+        &OBJECT_REFCOUNT,
+    ],
     ..Command::BASE
 };
-
 
 const OBJECT_ENCODING: Command = Command {
     name: "encoding",
@@ -425,10 +445,18 @@ const OBJECT_REFCOUNT: Command = Command {
 
 fn object_refcount(call: &mut Call<'_>) -> Result<(), Error> {
     match call.txn.peek(call.args.at(2)) {
-        Some(_) => call.reply.integer(1),
+        Some(entry) => call.reply.integer(reference_count(&entry.value)),
         None => call.reply.null(),
     }
     Ok(())
+}
+
+/// Redis shares the objects of the integers below 10,000, and shows a count that says so.
+const fn reference_count(value: &Value) -> i64 {
+    match value {
+        Value::String(Text::Integer(0..10_000)) => i32::MAX as i64,
+        Value::String(_) => 1,
+    }
 }
 
 const OBJECT_IDLETIME: Command = Command {
@@ -506,7 +534,6 @@ const OBJECT_HELP: Command = Command {
     run: help,
     ..Command::BASE
 };
-
 
 const DUMP: Command = Command {
     name: "dump",

@@ -21,10 +21,7 @@ pub(crate) fn keys<'a>(
 
 /// Where the keys of a request are. What lies outside the request is left out: a handler
 /// refuses such a request when it parses it.
-pub(crate) fn locate(
-    command: &'static Command,
-    args: Args<'_>,
-) -> impl Iterator<Item = Located> {
+pub(crate) fn locate(command: &'static Command, args: Args<'_>) -> impl Iterator<Item = Located> {
     command.keys.iter().flat_map(move |spec| {
         let flags = spec.flags;
         spec.positions(args).map(move |index| Located { index, flags })

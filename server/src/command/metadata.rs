@@ -198,6 +198,7 @@ pub(crate) struct KeySpec {
 }
 
 #[derive(Clone, Copy, Debug)]
+#[allow(dead_code, reason = "the vocabulary is Redis's, and more families follow")]
 pub(crate) enum Begin {
     Index(u16),
     /// After the word, looked for from an argument on; from the end backwards if negative.
@@ -206,12 +207,21 @@ pub(crate) enum Begin {
 }
 
 #[derive(Clone, Copy, Debug)]
+#[allow(dead_code, reason = "the vocabulary is Redis's, and more families follow")]
 pub(crate) enum Find {
     /// `last` counts from the beginning, from the end if negative; `limit` 2 means that only
     /// the first half of what remains are keys.
-    Range { last: i16, step: u16, limit: u16 },
+    Range {
+        last: i16,
+        step: u16,
+        limit: u16,
+    },
     /// The argument `count` after the beginning says how many keys follow at `first`.
-    Count { count: u16, first: u16, step: u16 },
+    Count {
+        count: u16,
+        first: u16,
+        step: u16,
+    },
     Unknown,
 }
 
@@ -229,11 +239,13 @@ impl KeySpec {
     }
 
     /// Keys that only the command's own logic can tell.
+    #[cfg(test)]
     pub(crate) const fn unknown(flags: &str) -> Self {
         KeySpec { flags: key_flags(flags), begin: Begin::Unknown, find: Find::Unknown }
     }
 
     /// A count at `index` and the keys after it.
+    #[cfg(test)]
     pub(crate) const fn counted(index: u16, flags: &str) -> Self {
         let find = Find::Count { count: 0, first: 1, step: 1 };
         KeySpec { flags: key_flags(flags), begin: Begin::Index(index), find }
@@ -270,15 +282,17 @@ impl super::Command {
         let has = |flag| self.flags.contains(flag);
         let mut all = self.categories;
         let reads = has(CommandFlags::READONLY) && !all.contains(Categories::SCRIPTING);
-        all.set(Categories::WRITE, all.contains(Categories::WRITE) || has(CommandFlags::WRITE));
-        all.set(Categories::READ, all.contains(Categories::READ) || reads);
-        let admin = has(CommandFlags::ADMIN);
-        all.set(Categories::ADMIN, admin);
-        all.set(Categories::DANGEROUS, admin || all.contains(Categories::DANGEROUS));
-        all.set(Categories::PUBSUB, has(CommandFlags::PUBSUB));
-        all.set(Categories::BLOCKING, has(CommandFlags::BLOCKING));
-        all.set(Categories::FAST, has(CommandFlags::FAST));
-        all.set(Categories::SLOW, !has(CommandFlags::FAST));
+        for (implied, by) in [
+            (Categories::WRITE, has(CommandFlags::WRITE)),
+            (Categories::READ, reads),
+            (Categories::ADMIN.union(Categories::DANGEROUS), has(CommandFlags::ADMIN)),
+            (Categories::PUBSUB, has(CommandFlags::PUBSUB)),
+            (Categories::BLOCKING, has(CommandFlags::BLOCKING)),
+            (Categories::FAST, has(CommandFlags::FAST)),
+            (Categories::SLOW, !has(CommandFlags::FAST)),
+        ] {
+            all |= if by { implied } else { Categories::empty() };
+        }
         all
     }
 }

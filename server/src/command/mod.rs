@@ -7,8 +7,8 @@
 use crate::error::Error;
 use crate::execute::Call;
 
-pub(crate) mod args;
 mod acl;
+pub(crate) mod args;
 mod client;
 mod compatibility;
 mod connection;
@@ -34,7 +34,7 @@ mod usage;
 pub(crate) use args::Args;
 pub use compatibility::compatibility_page;
 pub(crate) use metadata::{Categories, CommandFlags, Group, KeyFlags, KeySpec};
-pub use table::{Registered, Table};
+pub(crate) use table::{Registered, Table};
 
 /// A command's function: parses everything first, then acts, then replies.
 pub(crate) type Handler = fn(&mut Call<'_>) -> Result<(), Error>;
@@ -50,7 +50,7 @@ pub(crate) enum Locks {
 
 /// One row of the command table.
 #[derive(Debug)]
-pub struct Command {
+pub(crate) struct Command {
     /// The name in lower case; a subcommand's name is without its container's.
     pub(crate) name: &'static str,
     /// As Redis counts it: the name included, negative for "at least".
@@ -98,10 +98,6 @@ impl Command {
     pub(crate) fn accepts(&self, count: usize) -> bool {
         let least = usize::from(self.arity.unsigned_abs());
         if self.arity < 0 { count >= least } else { count == least }
-    }
-
-    pub(crate) fn subcommand(&self, name: &[u8]) -> Option<&'static Command> {
-        self.subcommands.iter().copied().find(|sub| sub.name.as_bytes().eq_ignore_ascii_case(name))
     }
 }
 

@@ -21,7 +21,6 @@ const CONFIG: Command = Command {
     ..Command::BASE
 };
 
-
 const CONFIG_GET: Command = Command {
     name: "get",
     arity: -3,
@@ -61,7 +60,7 @@ const CONFIG_SET: Command = Command {
 
 fn config_set(call: &mut Call<'_>) -> Result<(), Error> {
     if !call.args.len().is_multiple_of(2) {
-        return Err(Error::WrongArity("config|set".to_owned()));
+        return Err(Error::Syntax);
     }
     let mut pairs = Vec::with_capacity(call.args.len() / 2);
     for index in (2..call.args.len()).step_by(2) {
@@ -123,7 +122,6 @@ const CONFIG_HELP: Command = Command {
     run: help,
     ..Command::BASE
 };
-
 
 const DBSIZE: Command = Command {
     name: "dbsize",
@@ -193,7 +191,8 @@ fn flushall(call: &mut Call<'_>) -> Result<(), Error> {
 }
 
 fn check_flush_mode(call: &Call<'_>) -> Result<(), Error> {
-    let known = |mode: &[u8]| [&b"sync"[..], b"async"].iter().any(|word| mode.eq_ignore_ascii_case(word));
+    let known =
+        |mode: &[u8]| [&b"sync"[..], b"async"].iter().any(|word| mode.eq_ignore_ascii_case(word));
     match (call.args.len(), call.args.get(1)) {
         (1, _) => Ok(()),
         (2, Some(mode)) if known(mode) => Ok(()),

@@ -38,16 +38,12 @@ fn get(call: &mut Call<'_>) -> Result<(), Error> {
 
 /// Replies with the value of the first key; whether there was one.
 fn reply_with_value(call: &mut Call<'_>) -> Result<bool, Error> {
-    match call.txn.read(call.args.at(1)) {
-        Some(entry) => {
-            write_text(&mut call.reply, text(&entry.value)?);
-            Ok(true)
-        }
-        None => {
-            call.reply.null();
-            Ok(false)
-        }
-    }
+    let Some(entry) = call.txn.read(call.args.at(1)) else {
+        call.reply.null();
+        return Ok(false);
+    };
+    write_text(&mut call.reply, text(&entry.value)?);
+    Ok(true)
 }
 
 const SET: Command = Command {
@@ -295,7 +291,8 @@ fn parse_getex(args: Args<'_>) -> Result<Option<DeadlineChange<'_>>, Error> {
     let mut change = None;
     let mut options = args.options(2);
     while let Some(word) = options.word() {
-        if change.is_some() && !matches!((&change, &*word), (Some(DeadlineChange::Remove), b"PERSIST"))
+        if change.is_some()
+            && !matches!((&change, &*word), (Some(DeadlineChange::Remove), b"PERSIST"))
         {
             return Err(Error::Syntax);
         }
@@ -408,14 +405,12 @@ const APPEND: Command = Command {
 
 fn append(call: &mut Call<'_>) -> Result<(), Error> {
     let (key, tail) = (call.args.at(1), call.args.at(2));
-    let present = match call.txn.peek(key) {
-        Some(entry) => text(&entry.value)?.len(),
-        None => {
-            call.txn.put(key, value_of(call.args, 2), None);
-            call.reply.count(tail.len());
-            return Ok(());
-        }
+    let Some(entry) = call.txn.peek(key) else {
+        call.txn.put(key, value_of(call.args, 2), None);
+        call.reply.count(tail.len());
+        return Ok(());
     };
+    let present = text(&entry.value)?.len();
     check_length(call, present.saturating_add(tail.len()))?;
     let length = change_text(call, |bytes| {
         bytes.extend_from_slice(tail);
@@ -505,7 +500,6 @@ const SUBSTR: Command = Command {
     run: getrange,
     ..Command::BASE
 };
-
 
 const SETRANGE: Command = Command {
     name: "setrange",

@@ -10,7 +10,7 @@ use crate::error::Error;
 
 /// A row in its place in the table.
 #[derive(Debug)]
-pub struct Registered {
+pub(crate) struct Registered {
     pub(crate) command: &'static Command,
     /// Counts all commands and subcommands through, for statistics.
     pub(crate) id: usize,
@@ -24,7 +24,7 @@ pub struct Registered {
 
 /// All commands; the same for every server.
 #[derive(Debug)]
-pub struct Table {
+pub(crate) struct Table {
     rows: Vec<Registered>,
     /// Open addressing by name: 1 + the row, 0 where nothing is.
     slots: Vec<u16>,
@@ -49,7 +49,7 @@ const FAMILIES: [&[&Command]; 15] = [
 ];
 
 impl Table {
-    pub fn get() -> &'static Table {
+    pub(crate) fn get() -> &'static Table {
         static TABLE: OnceLock<Table> = OnceLock::new();
         TABLE.get_or_init(Table::build)
     }

@@ -19,7 +19,6 @@ pub(crate) struct Txn<'a> {
     now_ms: i64,
     /// Whether looking at an entry counts as using it.
     notes_usage: bool,
-    changes: u64,
 }
 
 enum Guards<'a> {
@@ -74,7 +73,7 @@ impl Keyspace {
     }
 
     const fn txn<'a>(&'a self, guards: Guards<'a>, database: usize, now_ms: i64) -> Txn<'a> {
-        Txn { keyspace: self, guards, database, now_ms, notes_usage: true, changes: 0 }
+        Txn { keyspace: self, guards, database, now_ms, notes_usage: true }
     }
 }
 
@@ -201,13 +200,7 @@ impl Txn<'_> {
     /// Notes that a key was changed.
     pub(crate) fn touch(&mut self, key: &[u8]) {
         let hash = self.keyspace.hash(key);
-        self.changes += 1;
         self.shard_mut(hash).counters.changes += 1;
-    }
-
-    /// How many changes it has made.
-    pub(crate) const fn changes(&self) -> u64 {
-        self.changes
     }
 
     /// Removes a key because its time is over.
@@ -337,7 +330,6 @@ impl Txn<'_> {
             shard.counters.changes += emptied.table().len() as u64;
             removed += emptied.table().len();
         }
-        self.changes += removed as u64;
         removed
     }
 
@@ -346,7 +338,6 @@ impl Txn<'_> {
             shard.databases.swap(one, other);
             shard.counters.changes += 1;
         }
-        self.changes += 1;
     }
 
     /// The database of the one shard that the sweeper holds.

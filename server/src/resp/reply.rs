@@ -94,14 +94,6 @@ impl<'a> Reply<'a> {
         });
     }
 
-    /// Nothing where an array could be.
-    pub(crate) fn null_array(&mut self) {
-        self.output.write(match self.protocol {
-            Protocol::Resp2 => b"*-1\r\n",
-            Protocol::Resp3 => b"_\r\n",
-        });
-    }
-
     /// The head of an array; `length` replies follow.
     pub(crate) fn array(&mut self, length: usize) {
         self.header(b'*', length as i64);
@@ -174,7 +166,7 @@ impl<'a> Reply<'a> {
     }
 
     pub(crate) fn error(&mut self, error: &Error) {
-        let mut text = error.to_string().into_bytes();
+        let mut text = error.wire();
         for byte in &mut text {
             if matches!(byte, b'\r' | b'\n') {
                 *byte = b' ';

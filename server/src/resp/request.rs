@@ -100,13 +100,11 @@ impl Decoder {
         if !matches!(self.state, State::Filling { .. }) {
             self.make_room();
         }
-        match &mut self.state {
-            State::Filling { argument, length, .. } => large_target(argument, *length + 2),
-            _ => {
-                let room = self.buffer.capacity() - self.buffer.len();
-                (&mut self.buffer).limit(room)
-            }
+        if let State::Filling { argument, length, .. } = &mut self.state {
+            return large_target(argument, *length + 2);
         }
+        let room = self.buffer.capacity() - self.buffer.len();
+        (&mut self.buffer).limit(room)
     }
 
     /// The bytes that are held for requests not yet executed.
@@ -294,7 +292,7 @@ impl Decoder {
 
     /// Where the oldest byte lies that is still needed.
     fn start_of_request(&self) -> usize {
-        self.spans.iter().find_map(|span| span.start()).unwrap_or(self.position)
+        self.spans.iter().copied().find_map(Span::start).unwrap_or(self.position)
     }
 }
 

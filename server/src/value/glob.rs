@@ -22,20 +22,6 @@ pub(crate) fn matches_ignore_case(pattern: &[u8], text: &[u8]) -> bool {
     matches_by(pattern, text, |byte| byte.to_ascii_lowercase())
 }
 
-/// Whether the pattern matches only the text that is spelled like it.
-pub(crate) fn is_literal(pattern: &[u8]) -> bool {
-    literal_prefix(pattern).len() == pattern.len()
-}
-
-/// The bytes that every matching text starts with.
-pub(crate) fn literal_prefix(pattern: &[u8]) -> &[u8] {
-    let end = pattern
-        .iter()
-        .position(|byte| matches!(byte, b'*' | b'?' | b'[' | b'\\'))
-        .unwrap_or(pattern.len());
-    &pattern[..end]
-}
-
 fn matches_by(mut pattern: &[u8], mut text: &[u8], fold: impl Fn(u8) -> u8 + Copy) -> bool {
     // What to go back to: the pattern after the last star, and the text that star has not swallowed
     // yet.
@@ -206,17 +192,6 @@ mod tests {
                 "{pattern} {text}"
             );
         }
-    }
-
-    #[test]
-    fn literals_are_told_from_patterns() {
-        assert!(is_literal(b""));
-        assert!(is_literal(b"user:1]"));
-        for pattern in ["*", "a?", "[a]", "a\\b"] {
-            assert!(!is_literal(pattern.as_bytes()), "{pattern}");
-        }
-        assert_eq!(literal_prefix(b"user:*:x"), b"user:");
-        assert_eq!(literal_prefix(b"?"), b"");
     }
 
     #[test]

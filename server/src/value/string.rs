@@ -19,7 +19,10 @@ pub(crate) const LONGEST_INTEGER: usize = 20;
 pub(crate) enum Text {
     Integer(i64),
     /// As it was set, and short enough to lie in place.
-    Short { length: u8, bytes: [u8; LONGEST_SHORT] },
+    Short {
+        length: u8,
+        bytes: [u8; LONGEST_SHORT],
+    },
     /// As it was set.
     Fixed(Box<[u8]>),
     /// Changed in place before, and likely to be again.
@@ -102,9 +105,7 @@ impl Text {
     pub(crate) fn grow(&mut self) -> &mut Vec<u8> {
         let bytes = match self {
             Text::Growing(_) => Vec::new(),
-            Text::Integer(_) | Text::Short { .. } => {
-                self.bytes(&mut [0; LONGEST_INTEGER]).to_vec()
-            }
+            Text::Integer(_) | Text::Short { .. } => self.bytes(&mut [0; LONGEST_INTEGER]).to_vec(),
             Text::Fixed(bytes) => std::mem::take(bytes).into_vec(),
             Text::Shared(bytes) => match std::mem::take(bytes).try_into_mut() {
                 Ok(owned) => BytesMut::into(owned),

@@ -1,0 +1,178 @@
+//! Listening, and letting clients in.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::mpsc;
+
+use crate::clients::{Client, ClientFlags};
+use crate::clock::Moment;
+use crate::config::Param;
+use crate::connection::Connection;
+use crate::engine::Engine;
+use crate::session::Session;
+
+/// How long accepting rests when the system refuses, for want of descriptors for example.
+const REST: Duration = Duration::from_millis(50);
+
+/// Lets clients in; its tasks hold `task` for as long as they run.
+#[derive(Clone)]
+pub(crate) struct Acceptor {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) task: mpsc::Sender<()>,
+}
+
+/// Who is at the other end of a new connection.
+pub(crate) enum Peer {
+    Tcp { remote: SocketAddr, local: String },
+    Unix { path: Arc<str> },
+    Memory,
+}
+
+impl Acceptor {
+    pub(crate) async fn accept_tcp(self, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, remote)) => {
+                    // Replies are written whole: waiting to fill a packet only delays them.
+                    let _ = stream.set_nodelay(true);
+                    let local = stream.local_addr().map(|local| local.to_string());
+                    let peer = Peer::Tcp { remote, local: local.unwrap_or_default() };
+                    self.admit(stream, &peer);
+                }
+                Err(error) => self.rest(&error).await,
+            }
+        }
+    }
+
+    pub(crate) async fn accept_unix(self, listener: UnixListener, path: Arc<str>) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => self.admit(stream, &Peer::Unix { path: Arc::clone(&path) }),
+                Err(error) => self.rest(&error).await,
+            }
+        }
+    }
+
+    /// A failed accept concerns one connection, or passes: the server goes on.
+    async fn rest(&self, error: &io::Error) {
+        tracing::warn!(%error, "a connection could not be accepted");
+        self.engine.clock.sleep(REST).await;
+    }
+
+    /// Serves a connection, or tells it why not.
+    pub(crate) fn admit<S>(&self, mut stream: S, peer: &Peer)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let engine = Arc::clone(&self.engine);
+        if let Some(refusal) = refusal(&engine, peer) {
+            engine.stats.rejected_connections.fetch_add(1, Ordering::Relaxed);
+            tokio::spawn(async move { stream.write_all(refusal.as_bytes()).await });
+            return;
+        }
+        let session = new_session(&engine, peer);
+        let connection = Connection::new(engine, session, stream);
+        let task = self.task.clone();
+        tokio::spawn(async move {
+            connection.serve().await;
+            drop(task);
+        });
+    }
+}
+
+fn refusal(engine: &Engine, peer: &Peer) -> Option<&'static str> {
+    let config = &engine.config;
+    if engine.clients.len() as i64 >= config.number(Param::MaxClients) {
+        return Some("-ERR max number of clients reached\r\n");
+    }
+    let is_stranger = matches!(peer, Peer::Tcp { remote, .. } if !remote.ip().is_loopback());
+    if is_stranger && config.enabled(Param::ProtectedMode) && !engine.has_password() {
+        return Some(
+            "-DENIED redlet runs in protected mode: without a password it serves this machine \
+             only. Set one with requirepass, or start with --protected-mode no if nobody else can \
+             reach this port.\r\n",
+        );
+    }
+    None
+}
+
+fn new_session(engine: &Engine, peer: &Peer) -> Session {
+    let id = engine.clients.next_id();
+    let (remote, local) = match peer {
+        Peer::Tcp { remote, local } => (remote.to_string(), local.clone()),
+        Peer::Unix { path } => (format!("{path}:0"), format!("{path}:0")),
+        Peer::Memory => (format!("memory:{id}"), "memory:0".to_owned()),
+    };
+    let moment = Moment::now(&engine.clock);
+    let client = Client::new(id, remote, local, moment.now_ms());
+    if matches!(peer, Peer::Unix { .. }) {
+        client.raise(ClientFlags::UNIX_SOCKET);
+    }
+    Session::new(Arc::new(client), !engine.has_password(), moment)
+}
+
+/// Listens on an address of `bind`: a leading dash means that it does not matter if the machine
+/// has no such address. The error is a sentence that says what to do.
+pub(crate) async fn bind(host: &str, port: u16) -> Result<Option<TcpListener>, String> {
+    let (host, is_optional) = match host.strip_prefix('-') {
+        Some(host) => (host, true),
+        None => (host, false),
+    };
+    let address = match host {
+        "*" => "0.0.0.0",
+        "::*" => "::",
+        host => host,
+    };
+    let absent = [io::ErrorKind::AddrNotAvailable, io::ErrorKind::Unsupported];
+    match TcpListener::bind((address, port)).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if is_optional && absent.contains(&error.kind()) => Ok(None),
+        Err(error) => Err(cannot_listen(host, port, &error)),
+    }
+}
+
+fn cannot_listen(host: &str, port: u16, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "port {port} of {host} is taken: another server is running there; end it, or choose \
+             another port with --port"
+        ),
+        io::ErrorKind::PermissionDenied => {
+            format!("no permission to listen on port {port} of {host}; choose one above 1023")
+        }
+        io::ErrorKind::AddrNotAvailable => format!(
+            "this machine has no address {host}; choose one of its own with --bind, or 127.0.0.1"
+        ),
+        _ => format!("cannot listen on port {port} of {host} ({error}); look at --bind and --port"),
+    }
+}
+
+/// Nobody can connect before the socket has its mode: it gets its name only then.
+pub(crate) fn bind_unix(path: &str, mode: u32) -> Result<UnixListener, String> {
+    let failed = |error: io::Error| {
+        format!(
+            "cannot listen on the Unix socket {path} ({error}); choose a path in a directory that \
+             can be written to with --unixsocket"
+        )
+    };
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        return Err(format!(
+            "another server is listening on the Unix socket {path}; end it, or choose another path"
+        ));
+    }
+    let staging = format!("{path}.{}", std::process::id());
+    let _ = std::fs::remove_file(&staging);
+    let listener = UnixListener::bind(&staging).map_err(failed)?;
+    let mode = if mode == 0 { 0o600 } else { mode };
+    let permissions = std::fs::Permissions::from_mode(mode);
+    std::fs::set_permissions(&staging, permissions).map_err(failed)?;
+    std::fs::rename(&staging, path).map_err(failed)?;
+    Ok(listener)
+}
