@@ -30,6 +30,10 @@ const OUTPUT_BEFORE_AUTH: usize = 1024;
 /// How much is read ahead while the next request has to wait.
 const READ_AHEAD: usize = 1024 * 1024;
 const SLICES: usize = 16;
+/// How many requests are decoded before the first of them is executed.
+const LONGEST_RUN: usize = 64;
+/// From how many requests on it pays to look ahead at their keys.
+const WORTH_WARMING: usize = 4;
 
 pub(crate) struct Connection<S> {
     engine: Arc<Engine>,
@@ -110,6 +114,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let longest_bulk = self.engine.config.number(Param::ProtoMaxBulkLen);
         while self.waiting.is_none() && !self.closing && self.output.len() < OUTPUT_HIGH_WATER {
             let limits = Limits { longest_bulk, authenticated: self.session.authenticated };
+            self.look_ahead(limits);
             match self.decoder.advance(limits) {
                 Ok(true) => self.execute_one(),
                 Ok(false) => break,
@@ -126,6 +131,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         seen.last_used_ms.store(self.session.moment.now_ms(), Ordering::Relaxed);
         seen.unread.store(self.decoder.pending(), Ordering::Relaxed);
         seen.unsent.store(self.output.len(), Ordering::Relaxed);
+    }
+
+    /// Decodes a run of requests and brings what they will look up near, all at the same time,
+    /// rather than have each wait for its own. Before authentication the limits may change with
+    /// every request.
+    fn look_ahead(&mut self, limits: Limits) {
+        if !limits.authenticated || self.decoder.ready().len() > 0 {
+            return;
+        }
+        self.decoder.decode_ahead(limits, LONGEST_RUN);
+        let requests = self.decoder.ready();
+        if requests.len() >= WORTH_WARMING {
+            let keys = requests.filter_map(|args| args.get(1));
+            self.engine.keyspace.warm(keys, self.session.database());
+        }
     }
 
     fn execute_one(&mut self) {

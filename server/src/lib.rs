@@ -66,6 +66,9 @@ mod text;
 mod transport;
 mod value;
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "redis")]
 mod redis_client;
 

@@ -30,6 +30,8 @@ pub(crate) fn agree(command: &Command, left: &Reply, right: &Reply) -> bool {
         (b"randomkey" | b"time" | b"dump" | b"dbsize", _) | (b"object", b"idletime") => {
             same_kind(left, right)
         }
+        // Whether a small integer is an object of its own is not told by the commands alone.
+        (b"object", b"refcount") => same_kind(left, right),
         // How much memory a value takes is an implementation's own business, and one whose time is
         // over may take some or none.
         (b"memory", b"usage") => !left.is_error() && !right.is_error(),

@@ -15,6 +15,11 @@ pub(crate) struct Generator {
     pools: HashMap<&'static str, Vec<Vec<u8>>>,
 }
 
+/// A spoiled FLUSHALL SYNC may become SYNC, after which a connection is no client's any more.
+fn starts_replication(command: &Command) -> bool {
+    command.first().is_some_and(|name| name.eq_ignore_ascii_case(b"sync"))
+}
+
 /// Around the lengths at which encodings change, and around those of headers.
 const LENGTHS: [usize; 11] = [1, 12, 19, 20, 21, 44, 45, 63, 64, 255, 1000];
 
@@ -48,7 +53,7 @@ impl Generator {
             self.spoil(&mut command, random);
         }
         avoid_overflow(&mut command);
-        command
+        if starts_replication(&command) { self.command(random) } else { command }
     }
 
     fn expand(&self, parts: &[Part], random: &mut Random, command: &mut Command) {

@@ -26,12 +26,23 @@ impl Span {
 
     /// Where it begins in the read buffer, if it lies there.
     pub(crate) fn start(self) -> Option<usize> {
-        (self.start != Self::LARGE).then_some(self.start as usize)
+        (!self.is_large()).then_some(self.start as usize)
+    }
+
+    pub(crate) const fn is_large(self) -> bool {
+        self.start == Self::LARGE
+    }
+
+    /// Follows a large argument when so many before it are gone.
+    pub(crate) fn renumber(&mut self, gone: usize) {
+        if self.is_large() {
+            self.length -= gone as u32;
+        }
     }
 
     /// Follows its bytes when they move `by` towards the front of the buffer.
     pub(crate) fn shift(&mut self, by: usize) {
-        if self.start != Self::LARGE {
+        if !self.is_large() {
             self.start -= by as u32;
         }
     }
@@ -57,7 +68,7 @@ impl<'a> Args<'a> {
     /// The argument at `index`, which the command's arity or the caller has made sure of.
     pub(crate) fn at(&self, index: usize) -> &'a [u8] {
         let span = self.spans[index];
-        if span.start == Span::LARGE {
+        if span.is_large() {
             &self.large[span.length as usize]
         } else {
             &self.buffer[span.start as usize..][..span.length as usize]
@@ -71,7 +82,7 @@ impl<'a> Args<'a> {
     /// The argument if it came in a buffer of its own, to be kept without copying.
     pub(crate) fn shared(&self, index: usize) -> Option<&'a Bytes> {
         let span = self.spans[index];
-        (span.start == Span::LARGE).then(|| &self.large[span.length as usize])
+        span.is_large().then(|| &self.large[span.length as usize])
     }
 
     pub(crate) fn iter(self) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone {

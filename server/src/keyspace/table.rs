@@ -47,6 +47,12 @@ impl Table {
         })
     }
 
+    /// Reads from the place of a hash, only to have it at hand; what is read means nothing.
+    pub(super) fn touch(&self, hash: u64) -> u64 {
+        let bucket = index(&self.buckets, hash).map(|at| &self.buckets[at]);
+        bucket.and_then(|bucket| bucket.first.as_ref()).map_or(0, |slot| slot.hash)
+    }
+
     pub(super) fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut Entry> {
         [&mut self.buckets, &mut self.old].into_iter().find_map(|buckets| {
             let at = index(buckets, hash)?;

@@ -167,6 +167,7 @@ impl<'a> Reply<'a> {
 
     pub(crate) fn error(&mut self, error: &Error) {
         let mut text = error.wire();
+        while text.pop_if(|byte| matches!(byte, b'\r' | b'\n')).is_some() {}
         for byte in &mut text {
             if matches!(byte, b'\r' | b'\n') {
                 *byte = b' ';

@@ -5,6 +5,7 @@
 //! it can become a value without being copied. Memory follows what has arrived, never what a
 //! client announces.
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use bytes::buf::Limit;
@@ -73,10 +74,17 @@ pub(crate) struct Decoder {
     buffer: BytesMut,
     /// Up to here the buffer has been decoded.
     position: usize,
+    /// The arguments of the requests that lie ready, and of the one that is still arriving.
     spans: Vec<Span>,
     large: Vec<Bytes>,
     large_bytes: usize,
+    /// Where the arguments of each request that lies ready end.
+    ends: VecDeque<usize>,
+    /// Where those of the first begin.
+    front: usize,
     state: State,
+    /// What is wrong with what follows the requests that lie ready.
+    broken: Option<ProtocolError>,
 }
 
 #[derive(Default)]
@@ -90,8 +98,6 @@ enum State {
     Bulk { length: usize, remaining: usize },
     /// The next argument arrives in its own buffer, line end included.
     Filling { argument: BytesMut, length: usize, remaining: usize },
-    /// A whole request lies in `spans`, until `finish`.
-    Complete,
 }
 
 impl Decoder {
@@ -118,41 +124,88 @@ impl Decoder {
 
     /// Whether another whole request lies ready; then `args` has it until `finish`.
     pub(crate) fn advance(&mut self, limits: Limits) -> Result<bool, ProtocolError> {
-        loop {
-            let more = match &self.state {
+        if !self.ends.is_empty() {
+            return Ok(true);
+        }
+        match self.broken {
+            Some(error) => Err(error),
+            None => self.decode(limits),
+        }
+    }
+
+    /// Decodes what has arrived already, up to so many requests, so that it can be looked at
+    /// before it is executed.
+    pub(crate) fn decode_ahead(&mut self, limits: Limits, most: usize) {
+        while self.ends.len() < most && self.broken.is_none() {
+            match self.decode(limits) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => self.broken = Some(error),
+            }
+        }
+    }
+
+    /// The requests that lie ready.
+    pub(crate) fn ready(&self) -> impl ExactSizeIterator<Item = Args<'_>> + Clone {
+        let mut start = self.front;
+        self.ends.iter().map(move |&end| {
+            let spans = &self.spans[std::mem::replace(&mut start, end)..end];
+            Args::new(&self.buffer, spans, &self.large)
+        })
+    }
+
+    /// The first request that lies ready.
+    pub(crate) fn args(&self) -> Args<'_> {
+        let end = self.ends.front().copied().unwrap_or(self.front);
+        Args::new(&self.buffer, &self.spans[self.front..end], &self.large)
+    }
+
+    /// Lets go of the first request that lies ready.
+    pub(crate) fn finish(&mut self) {
+        self.front = self.ends.pop_front().unwrap_or(self.front);
+        if self.ends.is_empty() {
+            self.forget_finished();
+        }
+    }
+
+    /// Makes the arguments of the request that is still arriving, if any, the only ones.
+    fn forget_finished(&mut self) {
+        let finished = self.spans.drain(..std::mem::take(&mut self.front));
+        let large = finished.filter(|span| span.is_large()).count();
+        self.large_bytes -= self.large.drain(..large).map(|bytes| bytes.len()).sum::<usize>();
+        for span in &mut self.spans {
+            span.renumber(large);
+        }
+        if self.spans.is_empty() && self.position == self.buffer.len() {
+            self.buffer.clear();
+            self.position = 0;
+        }
+    }
+
+    /// Decodes one more request; false if more bytes are needed.
+    fn decode(&mut self, limits: Limits) -> Result<bool, ProtocolError> {
+        let ready = self.ends.len();
+        while self.ends.len() == ready {
+            let more = match self.state {
                 State::Start => self.start(limits)?,
-                State::Arguments(0) => {
-                    self.state = State::Complete;
-                    true
-                }
-                State::Arguments(remaining) => {
-                    let remaining = *remaining;
-                    self.bulk_length(remaining, limits)?
-                }
-                &State::Bulk { length, remaining } => self.bulk(length, remaining),
+                State::Arguments(remaining) => self.bulk_length(remaining, limits)?,
+                State::Bulk { length, remaining } => self.bulk(length, remaining),
                 State::Filling { .. } => self.fill(),
-                State::Complete => return Ok(true),
             };
             if !more {
                 return Ok(false);
             }
         }
+        Ok(true)
     }
 
-    /// The request that `advance` found.
-    pub(crate) fn args(&self) -> Args<'_> {
-        Args::new(&self.buffer, &self.spans, &self.large)
-    }
-
-    /// Lets go of the request that `advance` found.
-    pub(crate) fn finish(&mut self) {
-        self.spans.clear();
-        self.large.clear();
-        self.large_bytes = 0;
-        self.state = State::Start;
-        if self.position == self.buffer.len() {
-            self.buffer.clear();
-            self.position = 0;
+    /// Goes on to the next of so many arguments; after the last the request lies ready.
+    fn next_argument(&mut self, remaining: usize) {
+        if remaining == 0 {
+            self.ends.push_back(self.spans.len());
+            self.state = State::Start;
+        } else {
+            self.state = State::Arguments(remaining);
         }
     }
 
@@ -177,8 +230,6 @@ impl Decoder {
         self.position = next;
         if count > 0 {
             self.state = State::Arguments(count as usize);
-        } else {
-            self.finish();
         }
         Ok(true)
     }
@@ -213,7 +264,7 @@ impl Decoder {
         if available >= length + 2 {
             self.spans.push(Span::inside(self.position, length));
             self.position += length + 2;
-            self.state = State::Arguments(remaining - 1);
+            self.next_argument(remaining - 1);
             return true;
         }
         if length >= LARGE_ARGUMENT {
@@ -232,11 +283,10 @@ impl Decoder {
         if argument.len() < *length + 2 {
             return false;
         }
-        argument.truncate(*length);
-        self.spans.push(Span::large(self.large.len()));
-        self.large.push(std::mem::take(argument).freeze());
-        self.large_bytes += *length;
-        self.state = State::Arguments(*remaining - 1);
+        let (mut argument, length, remaining) = (std::mem::take(argument), *length, *remaining);
+        argument.truncate(length);
+        self.push_large(argument.freeze());
+        self.next_argument(remaining - 1);
         true
     }
 
@@ -252,16 +302,19 @@ impl Decoder {
         let line = unread[..end].strip_suffix(b"\r").unwrap_or(&unread[..end]);
         let words = inline::split(line).map_err(|_| ProtocolError::UnbalancedQuotes)?;
         self.position += end + 1;
-        if words.is_empty() {
-            self.finish();
-            return Ok(true);
+        if !words.is_empty() {
+            for word in words {
+                self.push_large(word.into());
+            }
+            self.next_argument(0);
         }
-        for word in words {
-            self.spans.push(Span::large(self.large.len()));
-            self.large.push(Bytes::from(word));
-        }
-        self.state = State::Complete;
         Ok(true)
+    }
+
+    fn push_large(&mut self, argument: Bytes) {
+        self.spans.push(Span::large(self.large.len()));
+        self.large_bytes += argument.len();
+        self.large.push(argument);
     }
 
     /// The number of a line such as `*3` and the position after it, once the line is whole.
@@ -279,20 +332,16 @@ impl Decoder {
 
     /// Makes room for the next read: moves what is not yet executed to the front.
     fn make_room(&mut self) {
-        let start = self.start_of_request();
-        if start > 0 && start < self.buffer.len() {
-            self.buffer.advance(start);
-            self.position -= start;
-            for span in &mut self.spans {
+        let live = &mut self.spans[self.front..];
+        let start = live.iter().copied().find_map(Span::start).unwrap_or(self.position);
+        if start > 0 {
+            for span in live {
                 span.shift(start);
             }
+            self.buffer.advance(start);
+            self.position -= start;
         }
         self.buffer.reserve(READ_SIZE);
-    }
-
-    /// Where the oldest byte lies that is still needed.
-    fn start_of_request(&self) -> usize {
-        self.spans.iter().copied().find_map(Span::start).unwrap_or(self.position)
     }
 }
 

@@ -1,0 +1,45 @@
+# The two commands: `make run` and `make test`. The others are for those who work on redlet.
+
+CARGO ?= cargo
+PORT ?= 6379
+ARGS ?=
+REDLET = $(or $(CARGO_TARGET_DIR),target)/release/redlet
+
+.PHONY: run test check conformance clients bench fuzz
+
+# Serves on 127.0.0.1:6379, or on PORT; ARGS are given to redlet as they are.
+run:
+	$(CARGO) run --release -p redlet -- --port $(PORT) $(ARGS)
+
+# Everything that must be green. Brings the real servers where it can, and says what it could not.
+test:
+	scripts/peers install || echo "make test: no real server to compare with; redlet is tested alone"
+	$(CARGO) test --workspace --features redlet/redis,redlet/fuzzing
+
+# Formatting, lints and documentation, without a warning.
+check:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --features redlet/redis,redlet/fuzzing -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --features redlet/redis
+	$(CARGO) check -p redlet --lib --no-default-features
+
+# The conformance suite alone; URL=redis://... runs it on that server.
+conformance:
+	CONFORMANCE_URL=$(URL) $(CARGO) test -p client-tests --test conformance $(if $(URL),--no-default-features) -- $(ARGS)
+
+# Real clients in their own languages, on redlet and on real servers.
+clients:
+	scripts/peers install
+	$(CARGO) build --release -p redlet
+	REDLET_BIN=$(abspath $(REDLET)) client-tests/clients/run --install $(ARGS)
+
+# Instruments for speed: micro-benches, and the side-by-side comparison with the real servers.
+bench:
+	scripts/peers install
+	$(CARGO) build --release -p redlet
+	$(CARGO) bench -p benches
+	REDLET_BIN=$(abspath $(REDLET)) benches/compare $(ARGS)
+
+# Coverage-guided fuzzing; SECONDS for each target.
+fuzz:
+	fuzz/run $(SECONDS)

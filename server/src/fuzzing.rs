@@ -1,0 +1,280 @@
+//! Doors for fuzzing: bytes in, plain values out, without a socket.
+//!
+//! Only there with the feature `fuzzing`, hidden from the documentation, and no promise to
+//! anybody: what is behind a door may change as it likes. The properties that are checked
+//! through them are in `tests/properties`.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::BufMut;
+
+use crate::clients::Client;
+use crate::clock::{Clock, Moment};
+use crate::command::Table;
+use crate::config::{Config, ConfigError, Param};
+use crate::error::Error;
+use crate::execute::{Flow, execute};
+use crate::journal::crc64::crc64;
+use crate::journal::lzf;
+use crate::journal::payload::{self, Restored};
+use crate::random::Random;
+use crate::resp::inline;
+use crate::resp::{Decoder, Limits, Output, Protocol, Reply};
+use crate::value::long_double::LongDouble;
+use crate::value::{glob, number};
+use crate::{engine, session};
+
+/// The arguments of a request, its command's name first.
+pub type Request = Vec<Vec<u8>>;
+
+/// What became of the bytes of a connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decoded {
+    pub requests: Vec<Request>,
+    /// What ended the connection, if anything did.
+    pub error: Option<String>,
+}
+
+/// Decodes what arrives in these pieces.
+pub fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
+    decode_within(pieces, Limits { longest_bulk: LONGEST_BULK, authenticated: true })
+}
+
+/// The same for a client that has not authenticated, which may send less.
+pub fn decode_before_auth<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
+    decode_within(pieces, Limits { longest_bulk: LONGEST_BULK, authenticated: false })
+}
+
+const LONGEST_BULK: i64 = 1 << 29;
+
+fn decode_within<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: Limits) -> Decoded {
+    let (mut decoder, mut decoded) = (Decoder::default(), Decoded::default());
+    for mut piece in pieces {
+        while !piece.is_empty() {
+            read(&mut decoder, &mut piece);
+            loop {
+                match decoder.advance(limits) {
+                    Ok(true) => {
+                        decoded.requests.push(decoder.args().iter().map(Vec::from).collect())
+                    }
+                    Ok(false) => break,
+                    Err(error) => {
+                        decoded.error = Some(error.to_string());
+                        return decoded;
+                    }
+                }
+                decoder.finish();
+            }
+        }
+    }
+    decoded
+}
+
+/// Moves into the decoder what one read of a socket would.
+fn read(decoder: &mut Decoder, unread: &mut &[u8]) {
+    let mut target = decoder.target();
+    let (now, later) = unread.split_at(unread.len().min(target.remaining_mut()));
+    target.put_slice(now);
+    *unread = later;
+}
+
+/// A server without its sockets, whose clock stands still and whose random numbers repeat.
+pub struct Engine(Arc<engine::Engine>);
+
+impl Engine {
+    pub fn new(config: Config) -> Self {
+        let clock = Clock::manual_at(UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+        Engine(Arc::new(engine::Engine::new(config, clock, Random::seeded(1))))
+    }
+
+    /// Lets time pass, and removes what has expired.
+    pub fn advance_clock(&self, by: Duration) {
+        self.0.clock.advance(by);
+        self.0.keyspace.sweep(self.0.clock.now_ms(), &|| false);
+    }
+
+    pub fn connect(&self) -> Session {
+        let engine = Arc::clone(&self.0);
+        let (id, moment) = (engine.clients.next_id(), Moment::now(&engine.clock));
+        let client =
+            Client::new(id, format!("memory:{id}"), "memory:0".to_owned(), moment.now_ms());
+        let session = session::Session::new(Arc::new(client), !engine.has_password(), moment);
+        engine.clients.add(&session.client);
+        let (decoder, output) = (Decoder::default(), Output::default());
+        Session { engine, session, decoder, output, closed: false }
+    }
+}
+
+/// A client's connection.
+pub struct Session {
+    engine: Arc<engine::Engine>,
+    session: session::Session,
+    decoder: Decoder,
+    output: Output,
+    closed: bool,
+}
+
+/// One request, and what was written while it was executed.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// Empty for bytes that no request could be made of.
+    pub request: Request,
+    pub reply: Vec<u8>,
+    /// Whether the reply is in RESP3.
+    pub is_resp3: bool,
+    /// What was sent unasked before the reply, to a monitor for example.
+    pub messages: Vec<Vec<u8>>,
+}
+
+impl Session {
+    /// Takes bytes as they arrive, and executes every whole request. A pause ends at once.
+    pub fn receive(&mut self, mut bytes: &[u8]) -> Vec<Exchange> {
+        let mut exchanges = Vec::new();
+        while !bytes.is_empty() && !self.closed {
+            read(&mut self.decoder, &mut bytes);
+            self.session.moment = Moment::now(&self.engine.clock);
+            while let Some(exchange) = self.next_exchange() {
+                exchanges.push(exchange);
+            }
+        }
+        exchanges
+    }
+
+    pub const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    fn next_exchange(&mut self) -> Option<Exchange> {
+        if self.closed {
+            return None;
+        }
+        let longest_bulk = self.engine.config.number(Param::ProtoMaxBulkLen);
+        let limits = Limits { longest_bulk, authenticated: self.session.authenticated };
+        let request = match self.decoder.advance(limits) {
+            Ok(false) => return None,
+            Ok(true) => self.execute(),
+            Err(error) => {
+                let error = Error::format(format_args!("{error}"));
+                Reply::new(&mut self.output, self.session.protocol()).error(&error);
+                self.closed = true;
+                Request::new()
+            }
+        };
+        Some(Exchange {
+            request,
+            reply: self.output.take().to_vec(),
+            is_resp3: self.session.protocol() == Protocol::Resp3,
+            messages: self.take_messages(),
+        })
+    }
+
+    fn execute(&mut self) -> Request {
+        let args = self.decoder.args();
+        let request = args.iter().map(Vec::from).collect();
+        let mut flow = execute(&self.engine, &mut self.session, args, &mut self.output);
+        while flow == Flow::Paused {
+            self.engine.pause.end();
+            flow = execute(&self.engine, &mut self.session, args, &mut self.output);
+        }
+        self.closed = flow == Flow::Close;
+        self.decoder.finish();
+        request
+    }
+
+    fn take_messages(&mut self) -> Vec<Vec<u8>> {
+        let mut context = Context::from_waker(Waker::noop());
+        let Poll::Ready(mail) = self.session.client.poll_mailbox(&mut context) else {
+            return Vec::new();
+        };
+        self.closed |= mail.killed;
+        mail.messages.iter().map(|message| message.to_vec()).collect()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.engine.monitors.remove(&self.session.client);
+        self.engine.clients.remove(self.session.client.id);
+    }
+}
+
+/// Every command and subcommand: its full name (`client|kill`) and its arguments, in the
+/// notation of the table.
+pub fn commands() -> impl Iterator<Item = (&'static str, &'static str)> {
+    Table::get().rows().iter().map(|row| (row.name.as_str(), row.command.usage))
+}
+
+/// The words of an inline command, unless its quotes are unbalanced.
+pub fn split_inline(line: &[u8]) -> Option<Request> {
+    inline::split(line).ok()
+}
+
+/// Writes the file that a configuration was loaded from.
+pub fn rewrite_config(config: &Config) -> Result<(), ConfigError> {
+    config.rewrite().map_err(|error| ConfigError::new(error.to_string()))
+}
+
+pub fn glob_matches(pattern: &[u8], text: &[u8]) -> bool {
+    glob::matches(pattern, text)
+}
+
+pub fn glob_matches_ignore_case(pattern: &[u8], text: &[u8]) -> bool {
+    glob::matches_ignore_case(pattern, text)
+}
+
+/// A payload of `RESTORE` with a footer that fits the value.
+pub fn seal_payload(value: &[u8], version: u16) -> Vec<u8> {
+    let mut payload = [value, &version.to_le_bytes()].concat();
+    let checksum = crc64(0, &payload);
+    payload.extend(checksum.to_le_bytes());
+    payload
+}
+
+/// The payload of a string, as `DUMP` replies it.
+pub fn dump_string(text: &[u8]) -> Vec<u8> {
+    payload::dump_string(text)
+}
+
+/// The string that a payload holds.
+pub fn restore_string(payload: &[u8]) -> Option<Vec<u8>> {
+    match Restored::parse(payload) {
+        Ok(Restored::String(text)) => Some(text),
+        Err(_) => None,
+    }
+}
+
+pub fn lzf_compress(input: &[u8]) -> Option<Vec<u8>> {
+    lzf::compress(input)
+}
+
+pub fn lzf_decompress(input: &[u8], expected_len: usize) -> Option<Vec<u8>> {
+    lzf::decompress(input, expected_len)
+}
+
+pub fn parse_integer(text: &[u8]) -> Option<i64> {
+    number::parse_integer(text)
+}
+
+pub fn format_integer(integer: i64) -> Vec<u8> {
+    number::format_integer(integer, &mut [0; 20]).to_vec()
+}
+
+pub fn parse_double(text: &[u8]) -> Option<f64> {
+    number::parse_double(text)
+}
+
+pub fn format_double(double: f64) -> String {
+    number::format_double(double)
+}
+
+/// A number as INCRBYFLOAT reads and prints it.
+pub fn print_long_double(text: &[u8]) -> Option<String> {
+    LongDouble::parse(text).map(LongDouble::format)
+}
+
+/// The sum of two numbers as INCRBYFLOAT computes it.
+pub fn add_long_doubles(one: &[u8], other: &[u8]) -> Option<String> {
+    Some(LongDouble::parse(one)?.add(LongDouble::parse(other)?).format())
+}

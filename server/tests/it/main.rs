@@ -1,0 +1,17 @@
+//! The server as its users meet it: embedded, over sockets, and as a binary; in good use and in
+//! bad.
+//!
+//! What each command answers is not said here but in the conformance suite.
+#![allow(clippy::disallowed_methods, reason = "tests wait and measure in the time of the machine")]
+
+mod support;
+
+#[cfg(feature = "cli")]
+mod binary;
+mod embed;
+mod hostile;
+mod isolation;
+mod lifecycle;
+mod scan;
+mod start_time;
+mod time;

@@ -1,0 +1,141 @@
+//! A client that checks what it hears: every reply can be decoded in the protocol it chose, and
+//! every request gets one unless it asked for silence.
+
+use redlet::Config;
+use redlet::fuzzing::{Engine, Exchange, Session};
+
+use super::replies;
+use super::wire::encode;
+
+/// Keys of every kind that there is when a client connects.
+const FIRST_REQUESTS: &[&[&str]] = &[
+    &["SET", "integer", "42"],
+    &["SET", "short", "some text"],
+    &["SET", "12", "-9223372036854775808"],
+    &["SETRANGE", "long", "70000", "end"],
+    &["SET", "expiring", "soon", "PX", "1500"],
+    &["APPEND", "grown", "a text that grew"],
+    &["APPEND", "grown", " in two steps"],
+    &["SET", "", "the empty key"],
+    &["SET", "float", "3.25"],
+];
+
+pub struct CheckedClient {
+    engine: Engine,
+    session: Session,
+    hearing: Hearing,
+    /// Somebody else, for commands about clients.
+    _other: Session,
+}
+
+/// What the client asked for with `CLIENT REPLY`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hearing {
+    All,
+    Nothing,
+    /// Nothing about the next request.
+    NotNext,
+}
+
+impl CheckedClient {
+    /// A client of a server with small limits and a few keys.
+    pub fn new() -> Self {
+        Self::with_parameters(&[])
+    }
+
+    /// One that may also use commands for developers.
+    pub fn with_debug() -> Self {
+        Self::with_parameters(&[("enable-debug-command", "yes")])
+    }
+
+    fn with_parameters(parameters: &[(&str, &str)]) -> Self {
+        let config = Config::new();
+        // Values of half a gigabyte would only cost time.
+        let small = [("proto-max-bulk-len", "1mb"), ("shards", "2"), ("databases", "4")];
+        for (name, value) in small.iter().chain(parameters) {
+            config.set_at_start(name, &[*value]).expect("the parameter is valid");
+        }
+        let engine = Engine::new(config);
+        let (session, other) = (engine.connect(), engine.connect());
+        let mut client = Self { engine, session, hearing: Hearing::All, _other: other };
+        for request in FIRST_REQUESTS {
+            client.call(request);
+        }
+        client
+    }
+
+    /// Sends one request and gives what came back.
+    pub fn call<Word: AsRef<[u8]>>(&mut self, request: &[Word]) -> Vec<u8> {
+        let words: Vec<Vec<u8>> = request.iter().map(|word| word.as_ref().to_vec()).collect();
+        let exchanges = self.send(&encode(&words));
+        exchanges.into_iter().flat_map(|exchange| exchange.reply).collect()
+    }
+
+    /// Sends bytes, checks all replies, and connects again if that ended the connection.
+    pub fn send(&mut self, bytes: &[u8]) -> Vec<Exchange> {
+        let exchanges = self.session.receive(bytes);
+        for (index, exchange) in exchanges.iter().enumerate() {
+            let is_last = index + 1 == exchanges.len() && self.session.is_closed();
+            self.check(exchange, is_last);
+        }
+        if self.session.is_closed() {
+            self.session = self.engine.connect();
+            self.hearing = Hearing::All;
+        }
+        exchanges
+    }
+
+    pub fn advance_clock(&self, by: std::time::Duration) {
+        self.engine.advance_clock(by);
+    }
+
+    fn check(&mut self, exchange: &Exchange, is_last: bool) {
+        let counted = replies::count(&exchange.reply, exchange.is_resp3);
+        let counted = counted.unwrap_or_else(|error| panic!("{error} to {}", show(exchange)));
+        for message in &exchange.messages {
+            let counted = replies::count(message, exchange.is_resp3);
+            assert!(counted.is_ok_and(|counted| counted.replies + counted.pushes == 1));
+        }
+        let name = |index: usize| {
+            exchange.request.get(index).map(|word| word.to_ascii_lowercase()).unwrap_or_default()
+        };
+        let (first, second, third) = (name(0), name(1), name(2));
+        let request = (&*first, &*second, &*third);
+        let expected = match (self.hearing, request) {
+            _ if exchange.request.is_empty() => 1,
+            (_, (b"client", b"reply", b"on") | (b"reset", ..)) => 1,
+            (Hearing::All, (b"client", b"reply", _)) => counted.replies.min(1),
+            (Hearing::All, (b"shutdown", ..)) if is_last => 0,
+            (Hearing::All, _) => 1,
+            (Hearing::Nothing | Hearing::NotNext, _) => 0,
+        };
+        let expected = if exchange.request.len() > 3 && first == b"client" && second == b"reply" {
+            usize::from(self.hearing == Hearing::All)
+        } else {
+            expected
+        };
+        self.hearing = self.hearing.after(request, counted.replies);
+        assert_eq!(counted.replies, expected, "replies to {}", show(exchange));
+        let is_example = (&*first, &*second, &*third) == (b"debug", b"protocol", b"push");
+        assert!(counted.pushes == 0 || is_example, "pushes after {}", show(exchange));
+    }
+}
+
+impl Hearing {
+    /// After a request that got so many replies.
+    fn after(self, request: (&[u8], &[u8], &[u8]), replies: usize) -> Self {
+        match (self, request) {
+            (_, (b"client", b"reply", b"on") | (b"reset", ..)) if replies == 1 => Hearing::All,
+            (_, (b"client", b"reply", b"off")) if replies == 0 => Hearing::Nothing,
+            (Hearing::Nothing, _) => Hearing::Nothing,
+            (_, (b"client", b"reply", b"skip")) if replies == 0 => Hearing::NotNext,
+            (Hearing::All | Hearing::NotNext, _) => Hearing::All,
+        }
+    }
+}
+
+fn show(exchange: &Exchange) -> String {
+    let words: Vec<String> =
+        exchange.request.iter().map(|word| format!("\"{}\"", word.escape_ascii())).collect();
+    format!("{}: {}", words.join(" "), exchange.reply.escape_ascii())
+}

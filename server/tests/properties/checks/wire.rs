@@ -1,0 +1,173 @@
+//! The decoder of requests: in pieces as in one, and in agreement with `redis-protocol`.
+
+use redis_protocol::resp2::decode::decode_range;
+use redis_protocol::resp2::types::RangeFrame;
+use redlet::fuzzing::{self, Request};
+
+/// Frames inside one another beyond this are not given to `redis-protocol`, which recurses.
+const DEEPEST: usize = 100;
+
+/// How the bytes arrive makes no difference; `cuts` are the lengths of the pieces, over and over.
+pub fn check_pieces(bytes: &[u8], cuts: &[u8]) {
+    let pieces = cut(bytes, cuts);
+    let (whole, in_pieces) = (fuzzing::decode([bytes]), fuzzing::decode(pieces.iter().copied()));
+    assert_eq!(whole, in_pieces, "after authentication, in pieces {cuts:?}");
+    let in_pieces = fuzzing::decode_before_auth(pieces.iter().copied());
+    assert_eq!(fuzzing::decode_before_auth([bytes]), in_pieces, "before, in pieces {cuts:?}");
+    for request in in_pieces.requests {
+        let is_inline = request.len() > 10 || request.iter().any(|word| word.len() > 16 * 1024);
+        assert!(!is_inline || !bytes.starts_with(b"*"), "too much before authentication");
+    }
+}
+
+fn cut<'a>(mut bytes: &'a [u8], cuts: &[u8]) -> Vec<&'a [u8]> {
+    let mut pieces = Vec::new();
+    let mut lengths = cuts.iter().cycle();
+    while !bytes.is_empty() {
+        let length = lengths.next().map_or(bytes.len(), |length| usize::from(*length) + 1);
+        let (piece, rest) = bytes.split_at(length.min(bytes.len()));
+        pieces.push(piece);
+        bytes = rest;
+    }
+    pieces
+}
+
+/// Arrays of bulk strings, as far as `redis-protocol` finds them at the start, are the first
+/// requests; and what is decoded here is the same when it is written again.
+pub fn check_against_redis_protocol(bytes: &[u8]) {
+    let decoded = fuzzing::decode([bytes]);
+    let (expected, is_canonical) = requests_of_redis_protocol(bytes);
+    let common = expected.len().min(decoded.requests.len());
+    assert_eq!(decoded.requests[..common], expected[..common]);
+    if expected.len() > common {
+        assert!(!is_canonical && decoded.error.is_some(), "missed {:?}", expected[common]);
+    }
+    let again: Vec<u8> = decoded.requests.iter().flat_map(|request| encode(request)).collect();
+    let (requests, _) = requests_of_redis_protocol(&again);
+    assert_eq!(requests, decoded.requests, "redis-protocol reads what was written again");
+    assert_eq!(fuzzing::decode([&again[..]]).requests, decoded.requests, "and so does redlet");
+}
+
+/// The requests at the start, and whether all are written as this module would write them.
+fn requests_of_redis_protocol(bytes: &[u8]) -> (Vec<Request>, bool) {
+    let (mut requests, mut at, mut is_canonical) = (Vec::new(), 0, true);
+    let depth = bytes.windows(3).filter(|window| window == b"\r\n*").count();
+    while depth < DEEPEST || is_flat(&bytes[at..]) {
+        let Some((request, length)) = first_request(&bytes[at..]) else { break };
+        is_canonical &= encode(&request) == bytes[at..at + length];
+        at += length;
+        requests.push(request);
+    }
+    (requests, is_canonical)
+}
+
+/// Whether what stands behind the first head is no further array.
+fn is_flat(bytes: &[u8]) -> bool {
+    let end = bytes.iter().position(|byte| *byte == b'\n');
+    end.and_then(|end| bytes.get(end + 1)) == Some(&b'$')
+}
+
+fn first_request(bytes: &[u8]) -> Option<(Request, usize)> {
+    let (RangeFrame::Array(items), length) = decode_range(bytes).ok()?? else { return None };
+    let word = |item| match item {
+        RangeFrame::BulkString((start, end)) => Some(bytes[start..end].to_vec()),
+        _ => None,
+    };
+    let words: Request = items.into_iter().map(word).collect::<Option<_>>()?;
+    (!words.is_empty()).then_some((words, length))
+}
+
+/// A request as clients write it.
+pub fn encode(request: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = format!("*{}\r\n", request.len()).into_bytes();
+    for word in request {
+        bytes.extend(format!("${}\r\n", word.len()).bytes());
+        bytes.extend_from_slice(word);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes
+}
+
+/// Splitting an inline command agrees with a reader that goes byte by byte, and quoting is undone.
+pub fn check_inline(line: &[u8]) {
+    assert_eq!(fuzzing::split_inline(line), split_by_states(line), "{}", line.escape_ascii());
+    if !line.contains(&b'\n') && !line.starts_with(b"*") {
+        let decoded = fuzzing::decode([line, b"\n"]);
+        let words = fuzzing::split_inline(line.strip_suffix(b"\r").unwrap_or(line));
+        assert_eq!(decoded.error.is_some(), words.is_none());
+        let words = words.filter(|words| !words.is_empty());
+        assert_eq!(decoded.requests.first(), words.as_ref());
+    }
+    let quoted: String = line.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+    let quoted = format!("first \"{quoted}\" last");
+    let words = [b"first".to_vec(), line.to_vec(), b"last".to_vec()];
+    assert_eq!(fuzzing::split_inline(quoted.as_bytes()).as_deref(), Some(&words[..]));
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Between,
+    Bare,
+    Double,
+    Single,
+    /// Behind a closing quote.
+    Closed,
+}
+
+/// A second way to split a line: one byte after the other, with what has to be remembered.
+fn split_by_states(line: &[u8]) -> Option<Request> {
+    let (mut words, mut state, mut at) = (Request::new(), State::Between, 0);
+    let end = line.iter().position(|byte| *byte == 0).unwrap_or(line.len());
+    let line = &line[..end];
+    while at < line.len() {
+        let (byte, next) = (line[at], line.get(at + 1).copied());
+        let is_space = matches!(byte, b' ' | 9..=13);
+        if state == State::Between && !is_space {
+            words.push(Vec::new());
+            state = State::Bare;
+        }
+        let word = words.last_mut();
+        at += 1;
+        match (state, byte) {
+            (State::Between | State::Closed, _) if is_space => state = State::Between,
+            (State::Between | State::Closed, _) => return None,
+            (State::Bare, b' ' | b'\n' | b'\r' | b'\t') => state = State::Between,
+            (State::Bare, b'"') => state = State::Double,
+            (State::Bare, b'\'') => state = State::Single,
+            (State::Double, b'"') | (State::Single, b'\'') => state = State::Closed,
+            (State::Double, b'\\') => at += unescape(&line[at..], word?),
+            (State::Single, b'\\') if next == Some(b'\'') => {
+                word?.push(b'\'');
+                at += 1;
+            }
+            _ => word?.push(byte),
+        }
+    }
+    (!matches!(state, State::Double | State::Single)).then_some(words)
+}
+
+/// Takes what a backslash introduces; how many bytes that are.
+fn unescape(rest: &[u8], word: &mut Vec<u8>) -> usize {
+    let digit = |at: usize| char::from(*rest.get(at)?).to_digit(16);
+    match (rest.first(), digit(1), digit(2)) {
+        (Some(b'x'), Some(high), Some(low)) => {
+            word.push((high * 16 + low) as u8);
+            3
+        }
+        (Some(letter), ..) => {
+            word.push(match letter {
+                b'n' => b'\n',
+                b'r' => b'\r',
+                b't' => b'\t',
+                b'b' => 8,
+                b'a' => 7,
+                other => *other,
+            });
+            1
+        }
+        (None, ..) => {
+            word.push(b'\\');
+            0
+        }
+    }
+}
