@@ -1,11 +1,11 @@
-//! Compression there and back, and decompression of anything.
+//! Compressed texts: there and back, and anything taken for one.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use redlet_fuzz::checks::values;
+use redlet_fuzz::checks::payload;
 
 fuzz_target!(|input: (u16, &[u8])| {
-    let (expected_len, bytes) = input;
-    values::check_compression(bytes);
-    values::check_decompression(bytes, usize::from(expected_len));
+    let (announced, bytes) = input;
+    payload::check_dump(bytes);
+    payload::check_compressed(bytes, announced);
 });

@@ -6,6 +6,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::clients::ClientFlags;
 use crate::command::{Args, CommandFlags, Locks, Registered, Table, locate};
 use crate::config::{ClientClass, Param};
 use crate::engine::Engine;
@@ -152,14 +153,18 @@ fn is_paused(engine: &Engine, session: &Session, row: &Registered) -> bool {
 /// Locks what the command's row says that it uses.
 fn lock<'a>(engine: &'a Engine, session: &Session, row: &Registered, args: Args<'_>) -> Txn<'a> {
     let (database, now_ms) = (session.database(), session.moment.now_ms());
-    match row.command.locks {
+    let mut txn = match row.command.locks {
         Locks::All => engine.keyspace.lock_all(database, now_ms),
         Locks::Keys if row.command.keys.is_empty() => engine.keyspace.lock_none(database, now_ms),
         Locks::Keys => match row.sole_key {
             Some(index) => engine.keyspace.lock_key(args.at(index), database, now_ms),
             None => engine.keyspace.lock(locate::keys(row.command, args), database, now_ms),
         },
+    };
+    if session.client.has(ClientFlags::NO_TOUCH) {
+        txn.ignore_usage();
     }
+    txn
 }
 
 /// What is noted of every request that was executed.

@@ -16,11 +16,8 @@ use crate::command::Table;
 use crate::config::{Config, ConfigError, Param};
 use crate::error::Error;
 use crate::execute::{Flow, execute};
-use crate::journal::crc64::crc64;
-use crate::journal::lzf;
 use crate::journal::payload::{self, Restored};
 use crate::random::Random;
-use crate::resp::inline;
 use crate::resp::{Decoder, Limits, Output, Protocol, Reply};
 use crate::value::long_double::LongDouble;
 use crate::value::{glob, number};
@@ -206,11 +203,6 @@ pub fn commands() -> impl Iterator<Item = (&'static str, &'static str)> {
     Table::get().rows().iter().map(|row| (row.name.as_str(), row.command.usage))
 }
 
-/// The words of an inline command, unless its quotes are unbalanced.
-pub fn split_inline(line: &[u8]) -> Option<Request> {
-    inline::split(line).ok()
-}
-
 /// Writes the file that a configuration was loaded from.
 pub fn rewrite_config(config: &Config) -> Result<(), ConfigError> {
     config.rewrite().map_err(|error| ConfigError::new(error.to_string()))
@@ -224,14 +216,6 @@ pub fn glob_matches_ignore_case(pattern: &[u8], text: &[u8]) -> bool {
     glob::matches_ignore_case(pattern, text)
 }
 
-/// A payload of `RESTORE` with a footer that fits the value.
-pub fn seal_payload(value: &[u8], version: u16) -> Vec<u8> {
-    let mut payload = [value, &version.to_le_bytes()].concat();
-    let checksum = crc64(0, &payload);
-    payload.extend(checksum.to_le_bytes());
-    payload
-}
-
 /// The payload of a string, as `DUMP` replies it.
 pub fn dump_string(text: &[u8]) -> Vec<u8> {
     payload::dump_string(text)
@@ -243,14 +227,6 @@ pub fn restore_string(payload: &[u8]) -> Option<Vec<u8>> {
         Ok(Restored::String(text)) => Some(text),
         Err(_) => None,
     }
-}
-
-pub fn lzf_compress(input: &[u8]) -> Option<Vec<u8>> {
-    lzf::compress(input)
-}
-
-pub fn lzf_decompress(input: &[u8], expected_len: usize) -> Option<Vec<u8>> {
-    lzf::decompress(input, expected_len)
 }
 
 pub fn parse_integer(text: &[u8]) -> Option<i64> {

@@ -88,6 +88,7 @@ const TOUCH: Command = Command {
 };
 
 fn touch(call: &mut Call<'_>) -> Result<(), Error> {
+    call.txn.note_usage();
     let found = call.args.from(1).filter(|key| call.txn.read(key).is_some()).count();
     call.reply.count(found);
     Ok(())

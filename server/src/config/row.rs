@@ -88,6 +88,7 @@ pub(crate) enum Group {
     Durability,
     Values,
     Process,
+    Absent,
 }
 
 impl Group {
@@ -102,6 +103,7 @@ impl Group {
             Group::Durability => "Durability",
             Group::Values => "Sizes of values",
             Group::Process => "Process",
+            Group::Absent => "For what redlet does not have: read so that a redis.conf loads",
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use super::row::Change::{Never, NotYet, Protected};
 use super::row::Group::{
-    Clients, Durability, Keyspace, Memory, Network, Observation, Process, Security, Values,
+    Absent, Clients, Durability, Keyspace, Memory, Network, Observation, Process, Security, Values,
 };
 use super::row::{
     INT, Kind, Row, UINT, choice, choices, flag, integer, memory, number, octal, text, words,
@@ -50,6 +50,8 @@ const SHUTDOWN_UNSAVED: &[&str] = &[
     "now force",
     "nosave now force",
 ];
+const NO_FAMILY: &str = "redlet has no such values";
+const NO_REPLICAS: &str = "redlet has no replicas and is none";
 const FACILITIES: &[&str] =
     &["user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"];
 pub(super) const LOG_LEVELS: &[&str] = &["debug", "verbose", "notice", "warning", "nothing"];
@@ -336,4 +338,77 @@ parameters! {
         .help(Process, "processors for rewriting the log"),
     BgsaveCpulist => text("bgsave-cpulist", "").alias("bgsave_cpulist").change(Never).only(&[""], NO_PINNING)
         .help(Process, "processors for saving snapshots"),
+
+    HashMaxEntries => integer("hash-max-listpack-entries", 0, i64::MAX, 512).alias("hash-max-ziplist-entries")
+        .no_difference(NO_FAMILY)
+        .help(Absent, "fields of a hash that is kept packed"),
+    HashMaxValue => memory("hash-max-listpack-value", 0, 64).alias("hash-max-ziplist-value")
+        .no_difference(NO_FAMILY)
+        .help(Absent, "longest value of a hash that is kept packed"),
+    ZsetMaxEntries => integer("zset-max-listpack-entries", 0, i64::MAX, 128).alias("zset-max-ziplist-entries")
+        .no_difference(NO_FAMILY)
+        .help(Absent, "members of a sorted set that is kept packed"),
+    ZsetMaxValue => memory("zset-max-listpack-value", 0, 64).alias("zset-max-ziplist-value")
+        .no_difference(NO_FAMILY)
+        .help(Absent, "longest member of a sorted set that is kept packed"),
+    HllSparseMaxBytes => memory("hll-sparse-max-bytes", 0, 3000)
+        .no_difference(NO_FAMILY)
+        .help(Absent, "size of a HyperLogLog that is kept sparse"),
+    ReplicaOf => words("replicaof", Kind::Addresses, "").alias("slaveof").change(Never)
+        .only(&[""], NO_REPLICAS)
+        .help(Absent, "server to copy"),
+    MasterUser => text("masteruser", "")
+        .no_difference(NO_REPLICAS)
+        .help(Absent, "user that a replica logs in as"),
+    MasterAuth => text("masterauth", "")
+        .no_difference(NO_REPLICAS)
+        .help(Absent, "password that a replica logs in with"),
+    ReplicaServeStaleData => flag("replica-serve-stale-data", true).alias("slave-serve-stale-data")
+        .no_difference(NO_REPLICAS)
+        .help(Absent, "let a replica answer while it is cut off"),
+    ReplicaReadOnly => flag("replica-read-only", true).alias("slave-read-only")
+        .no_difference(NO_REPLICAS)
+        .help(Absent, "let a replica refuse writes"),
+    ReplicaPriority => integer("replica-priority", 0, INT, 100).alias("slave-priority")
+        .no_difference(NO_REPLICAS)
+        .help(Absent, "which replica takes over first"),
+    ReplicaLazyFlush => flag("replica-lazy-flush", false).alias("slave-lazy-flush")
+        .no_difference(NO_REPLICAS)
+        .help(Absent, "free a replica's old data in the background"),
+    ReplicaIgnoreMaxMemory => flag("replica-ignore-maxmemory", true).alias("slave-ignore-maxmemory")
+        .no_difference(NO_REPLICAS)
+        .help(Absent, "let a replica leave eviction to its master"),
+    ReplDisklessSync => flag("repl-diskless-sync", true)
+        .no_difference(NO_REPLICAS)
+        .help(Absent, "send a new replica its data without a file"),
+    ReplDisklessSyncDelay => integer("repl-diskless-sync-delay", 0, INT, 5)
+        .no_difference(NO_REPLICAS)
+        .help(Absent, "seconds to wait for more replicas first"),
+    ReplDisklessSyncMaxReplicas => integer("repl-diskless-sync-max-replicas", 0, INT, 0)
+        .no_difference(NO_REPLICAS)
+        .help(Absent, "replicas to wait for at most"),
+    ReplDisklessLoad => choice("repl-diskless-load", &["disabled", "on-empty-db", "swapdb"], 0)
+        .no_difference(NO_REPLICAS)
+        .help(Absent, "how a replica loads what it is sent"),
+    ReplDisableTcpNodelay => flag("repl-disable-tcp-nodelay", false)
+        .no_difference(NO_REPLICAS)
+        .help(Absent, "send to replicas in fewer packets"),
+    ReplPingReplicaPeriod => integer("repl-ping-replica-period", 1, INT, 10).alias("repl-ping-slave-period")
+        .no_difference(NO_REPLICAS)
+        .help(Absent, "seconds between signs of life"),
+    ReplTimeout => integer("repl-timeout", 1, INT, 60)
+        .no_difference(NO_REPLICAS)
+        .help(Absent, "seconds without a sign of life"),
+    ReplBacklogSize => memory("repl-backlog-size", 1, 1_048_576)
+        .no_difference(NO_REPLICAS)
+        .help(Absent, "what a replica may have missed"),
+    ReplBacklogTtl => integer("repl-backlog-ttl", 0, INT, 3600)
+        .no_difference(NO_REPLICAS)
+        .help(Absent, "seconds to keep that without a replica"),
+    MinReplicasToWrite => integer("min-replicas-to-write", 0, INT, 0).alias("min-slaves-to-write")
+        .only(&["0"], NO_REPLICAS)
+        .help(Absent, "replicas without which writes are refused"),
+    MinReplicasMaxLag => integer("min-replicas-max-lag", 0, INT, 10).alias("min-slaves-max-lag")
+        .no_difference(NO_REPLICAS)
+        .help(Absent, "how far behind such a replica may be"),
 }

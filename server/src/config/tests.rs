@@ -421,7 +421,7 @@ fn a_bad_line_is_reported_with_file_number_and_advice() {
         ("timout 5", "there is no such parameter; did you mean 'timeout'?"),
         ("gibberish 5", "there is no such parameter; 'redlet --help' lists them all"),
         ("hz=5", "a parameter's value is an argument of its own; write 'hz 5'"),
-        ("hash-max-listpack-entries 5", "redlet has no hashes, so leave this out"),
+        ("cluster-node-timeout 5", "redlet has no clusters, so leave this out"),
         ("loadmodule x", "redlet has no modules, so leave this out"),
         ("include", "include takes one path"),
         ("hz \"5", "a quote is not closed, or something other than a space follows it"),

@@ -1,5 +1,5 @@
 //! Redis's file formats.
 
-pub(crate) mod crc64;
-pub(crate) mod lzf;
+mod crc64;
+mod lzf;
 pub(crate) mod payload;

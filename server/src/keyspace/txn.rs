@@ -113,6 +113,11 @@ impl Txn<'_> {
         self.notes_usage = false;
     }
 
+    /// From here on, looking at an entry counts as using it, whatever the client asked for.
+    pub(crate) const fn note_usage(&mut self) {
+        self.notes_usage = true;
+    }
+
     /// Looks a key up for reading: counts a hit or a miss, and as a use of the entry.
     pub(crate) fn read(&mut self, key: &[u8]) -> Option<&Entry> {
         let hash = self.keyspace.hash(key);
@@ -154,9 +159,11 @@ impl Txn<'_> {
         if !self.find(hash, key) {
             return None;
         }
-        let usage = Usage::fresh(self.now_ms);
+        let (notes, used_ms) = (self.notes_usage, self.now_ms);
         self.slice(hash).change(hash, key, |entry| {
-            entry.set_usage(Usage { frequency: entry.usage().frequency, ..usage });
+            if notes {
+                entry.set_usage(Usage { used_ms, ..entry.usage() });
+            }
             change(&mut entry.value)
         })
     }

@@ -1,5 +1,6 @@
 //! Many clients at once: every command happens as a whole, and none waits for ever.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -36,37 +37,47 @@ const TOGETHER: [&str; 4] = ["one", "two", "three", "four"];
 
 #[test]
 fn keys_that_are_set_together_are_seen_together() {
+    /// How often each reader sees that something was written.
+    const SIGHTS: usize = 100;
     let server = Server::builder().no_socket().shards(64).start_blocking().unwrap();
-    let (stop, seen) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let readers_left = AtomicUsize::new(2);
     std::thread::scope(|scope| {
         for writer in 0..2 {
-            let (mut direct, stop) = (server.direct(), &stop);
+            let (mut direct, readers_left) = (server.direct(), &readers_left);
             scope.spawn(move || {
-                for round in 0..20_000 {
+                for round in 0_u64.. {
                     let value = format!("{writer}:{round}");
-                    let mut words = vec!["MSET"];
-                    words.extend(TOGETHER.iter().flat_map(|key| [key, value.as_str()]));
-                    direct.call(&words).unwrap();
+                    let pairs = TOGETHER.iter().flat_map(|key| [*key, value.as_str()]);
+                    direct.call(&["MSET"].into_iter().chain(pairs).collect::<Vec<_>>()).unwrap();
+                    if readers_left.load(Ordering::Relaxed) == 0 {
+                        return;
+                    }
                 }
-                stop.store(true, Ordering::Relaxed);
             });
         }
         for _ in 0..2 {
-            let (mut direct, stop, seen) = (server.direct(), &stop, &seen);
+            let (mut direct, readers_left) = (server.direct(), &readers_left);
             scope.spawn(move || {
-                let request = [&["MGET"], &TOGETHER[..]].concat();
-                let mut last = Value::Null;
-                while !stop.load(Ordering::Relaxed) {
-                    let reply = direct.call(&request).unwrap();
-                    let Value::Array { data, .. } = &reply else { panic!("{reply:?}") };
-                    assert!(data.iter().all(|value| *value == data[0]), "{data:?}");
-                    seen.fetch_add(usize::from(reply != last), Ordering::Relaxed);
-                    last = reply;
-                }
+                let outcome =
+                    std::panic::catch_unwind(AssertUnwindSafe(|| watch(&mut direct, SIGHTS)));
+                readers_left.fetch_sub(1, Ordering::Relaxed);
+                outcome.unwrap();
             });
         }
     });
-    assert!(seen.into_inner() > 10, "readers looked while writers wrote");
+}
+
+/// Reads the keys until they have changed so many times.
+fn watch(direct: &mut Direct, sights: usize) {
+    let request = [&["MGET"], &TOGETHER[..]].concat();
+    let (mut last, mut seen) = (Value::Null, 0);
+    while seen < sights {
+        let reply = direct.call(&request).unwrap();
+        let Value::Array { data, .. } = &reply else { panic!("{reply:?}") };
+        assert!(data.iter().all(|value| *value == data[0]), "{data:?}");
+        seen += usize::from(reply != last);
+        last = reply;
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! However a pipeline is cut into pieces, the same comes back.
 
-use redlet::Server;
+use redlet::{Server, Value};
 
 use crate::support::{Dice, Wire, encode};
 
@@ -88,13 +88,27 @@ async fn replies(server: &Server, pipeline: &Pipeline, mut size: impl FnMut() ->
     client.until(LAST).await
 }
 
+/// How often the server has read something from a client.
+fn reads(server: &Server) -> usize {
+    let Ok(Value::VerbatimString { data, .. }) = server.direct().call(&["INFO", "stats"]) else {
+        panic!("INFO is a text")
+    };
+    let text = String::from_utf8_lossy(&data).into_owned();
+    let line = text.lines().find_map(|line| line.strip_prefix("total_reads_processed:"));
+    line.and_then(|count| count.parse().ok()).expect("a count of reads")
+}
+
 #[tokio::test]
 async fn a_pipeline_in_pieces_of_any_size_is_answered_as_in_one() {
     let server = Server::builder().no_socket().start().await.unwrap();
     let pipeline = Pipeline::mixed();
     let whole = replies(&server, &pipeline, || usize::MAX / 2).await;
     assert!(whole.len() > 1_500_000, "the large values came back");
-    for size in 1..=64 {
+    let before = reads(&server);
+    assert!(replies(&server, &pipeline, || 1).await == whole);
+    let pieces = reads(&server) - before;
+    assert!(pieces > 10_000, "the server got {pieces} pieces only");
+    for size in 2..=64 {
         assert!(replies(&server, &pipeline, || size).await == whole, "in pieces of {size}");
     }
 }

@@ -5,7 +5,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::support::{Dice, Wire, assert_serves, encode};
 
-const ROUNDS: u64 = 6000;
+const ROUNDS: u64 = 20_000;
 
 /// Arguments that are taken for something by one command or another. No offset among them makes
 /// a value that is large and still allowed.

@@ -11,7 +11,12 @@ const MEGABYTE: usize = 1024 * 1024;
 async fn last_words(server: &Server, bytes: &[u8]) -> String {
     let mut client = Wire::memory(server);
     client.send(bytes).await;
-    String::from_utf8(client.until_end().await).expect("an error text")
+    client.until_end().await.escape_ascii().to_string()
+}
+
+/// A protocol error as it goes over the wire, escaped.
+fn protocol_error(text: &str) -> String {
+    format!("-ERR Protocol error: {text}\\r\\n")
 }
 
 /// What a new client gets back for these bytes, and the connection goes on.
@@ -30,9 +35,28 @@ async fn sizes_past_the_limits_end_the_connection() {
         (b"*1\r\n$536870913\r\n", "invalid bulk length"),
         (b"*1\r\n$-1\r\n", "invalid bulk length"),
         (b"*1\r\n$9223372036854775808\r\n", "invalid bulk length"),
-        (b"*1\r\n!4\r\n", "expected '$', got '!'"),
     ] {
-        let expected = format!("-ERR Protocol error: {error}\r\n");
+        let expected = protocol_error(error);
+        assert_eq!(last_words(&server, bytes).await, expected, "{}", bytes.escape_ascii());
+        assert_serves(&server).await;
+    }
+}
+
+#[tokio::test]
+async fn arguments_that_do_not_begin_as_such_end_the_connection() {
+    let server = Server::builder().no_socket().start().await.unwrap();
+    for (bytes, named) in [
+        (&b"*1\r\n!4\r\nPING\r\n"[..], "!"),
+        (b"*1\r\nPING\r\n", "P"),
+        (b"*2\r\n$4\r\nECHO\r\n*1\r\n$1\r\na\r\n", "*"),
+        // Line ends are not sent back: they would end the error's own line.
+        (b"*1\r\n\r\n", " "),
+        (b"*1\r\n\n\r\n", " "),
+        (b"*2\r\n$4\r\nECHO\r\n\r\r\n", " "),
+        // Any other byte is, as it is.
+        (b"*1\r\n\xFF\r\n", "\\xff"),
+    ] {
+        let expected = format!("-ERR Protocol error: expected \\'$\\', got \\'{named}\\'\\r\\n");
         assert_eq!(last_words(&server, bytes).await, expected, "{}", bytes.escape_ascii());
         assert_serves(&server).await;
     }
@@ -47,7 +71,7 @@ async fn lines_past_the_limits_end_the_connection() {
         (b"*1\r\n$", "too big bulk count string"),
     ] {
         let line = [head, &b"1".repeat(70_000)].concat();
-        let expected = format!("-ERR Protocol error: {error}\r\n");
+        let expected = protocol_error(error);
         assert_eq!(last_words(&server, &line).await, expected);
         assert_serves(&server).await;
     }
@@ -62,7 +86,7 @@ async fn strangers_may_send_ten_arguments_of_sixteen_kilobytes() {
         (b"*1\r\n$100000000\r\n", "unauthenticated bulk length"),
         (b"*1\r\n$16385\r\n", "unauthenticated bulk length"),
     ] {
-        let expected = format!("-ERR Protocol error: {error}\r\n");
+        let expected = protocol_error(error);
         assert_eq!(last_words(&server, bytes).await, expected);
         assert_serves_with_password(&server).await;
     }

@@ -104,7 +104,8 @@ fn a_monitor_that_never_reads_is_dropped_at_its_limit() {
     let name = "a_monitor_that_never_reads_is_dropped_at_its_limit";
     alone_async(module_path!(), name, async || {
         let builder = Server::builder().no_socket();
-        let builder = builder.parameter("client-output-buffer-limit", "replica 1mb 0 0");
+        let limits = "normal 1mb 0 0 replica 1mb 0 0";
+        let builder = builder.parameter("client-output-buffer-limit", limits);
         let server = builder.start().await.unwrap();
         let (mut client, mut reads) = (Wire::memory(&server), Wire::memory(&server));
         let mut never_reads = Wire::memory(&server);

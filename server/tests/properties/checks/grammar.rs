@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use redlet::fuzzing::{self, Request};
 
 use super::Choices;
+use super::payload::seal;
 
 /// What the table does not say: `DEBUG` keeps its subcommands to itself, and a payload's and a
 /// parameter's arguments have to fit one another.
@@ -308,7 +309,7 @@ fn payload(choices: &mut impl Choices) -> Vec<u8> {
         payload.truncate(payload.len() - 10);
         let at = choices.below(payload.len());
         payload[at] = choices.below(256) as u8;
-        payload = fuzzing::seal_payload(&payload, 11);
+        payload = seal(&payload);
     }
     payload
 }

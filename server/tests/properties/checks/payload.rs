@@ -5,10 +5,15 @@ use redlet::fuzzing;
 use super::client::CheckedClient;
 
 const VERSION: u16 = 11;
+const STRING: u8 = 0;
+const LZF: u8 = 0xc3;
+const LENGTH_32_BITS: u8 = 0x80;
+/// Of the checksum in the footer.
+const POLYNOMIAL: u64 = 0xad93_d235_94c9_35a9;
 
 /// A value with a footer that fits: refused, or restored to a key that works.
 pub fn check_value(client: &mut CheckedClient, value: &[u8]) {
-    let payload = fuzzing::seal_payload(value, VERSION);
+    let payload = seal(value);
     let parsed = fuzzing::restore_string(&payload);
     let reply = client.call(&[&b"RESTORE"[..], b"restored", b"0", &payload, b"REPLACE"]);
     assert_eq!(parsed.is_some(), reply == b"+OK\r\n", "{}", reply.escape_ascii());
@@ -37,6 +42,34 @@ pub fn check_payload(client: &mut CheckedClient, payload: &[u8]) {
 pub fn check_dump(text: &[u8]) {
     let restored = fuzzing::restore_string(&fuzzing::dump_string(text));
     assert!(restored.as_deref() == Some(text), "{}", text.escape_ascii());
+}
+
+/// What is compressed like this is refused, or has the length that was announced.
+pub fn check_compressed(compressed: &[u8], announced: u16) {
+    let lengths = [compressed.len() as u32, announced.into()];
+    let mut value = vec![STRING, LZF];
+    for length in lengths {
+        value.push(LENGTH_32_BITS);
+        value.extend(length.to_be_bytes());
+    }
+    value.extend_from_slice(compressed);
+    if let Some(text) = fuzzing::restore_string(&seal(&value)) {
+        assert_eq!(text.len(), usize::from(announced));
+        check_dump(&text);
+    }
+}
+
+/// A value with a footer that fits.
+pub fn seal(value: &[u8]) -> Vec<u8> {
+    let mut payload = [value, &VERSION.to_le_bytes()].concat();
+    let checksum = payload.iter().fold(0u64, |checksum, byte| {
+        (0..8).fold(checksum ^ u64::from(*byte), |checksum, _| {
+            let shifted = checksum >> 1;
+            if checksum & 1 == 1 { shifted ^ POLYNOMIAL.reverse_bits() } else { shifted }
+        })
+    });
+    payload.extend(checksum.to_le_bytes());
+    payload
 }
 
 /// Traffic of all kinds on the key.

@@ -1,24 +1,6 @@
-//! Numbers and compression: what is written can be read again, and nothing else is taken.
+//! Numbers: what is written can be read again, and nothing else is taken.
 
 use redlet::fuzzing;
-
-/// The least that compression has to save.
-const LEAST_SAVING: usize = 4;
-
-pub fn check_compression(input: &[u8]) {
-    if let Some(output) = fuzzing::lzf_compress(input) {
-        assert!(output.len() + LEAST_SAVING <= input.len(), "it has to pay");
-        assert!(fuzzing::lzf_decompress(&output, input.len()).as_deref() == Some(input));
-        assert_eq!(fuzzing::lzf_decompress(&output, input.len() + 1), None);
-    }
-}
-
-pub fn check_decompression(input: &[u8], expected_len: usize) {
-    if let Some(output) = fuzzing::lzf_decompress(input, expected_len) {
-        assert_eq!(output.len(), expected_len);
-        check_compression(&output);
-    }
-}
 
 pub fn check_integer(integer: i64) {
     let text = fuzzing::format_integer(integer);
