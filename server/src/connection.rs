@@ -120,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Ok(false) => break,
                 Err(error) => {
                     tracing::debug!(client = self.session.client.id, %error, "closing");
-                    let error = Error::format(format_args!("{error}"));
+                    let error = Error::from(error);
                     self.engine.stats.error(&error);
                     Reply::new(&mut self.output, self.session.protocol()).error(&error);
                     self.closing = true;
@@ -153,6 +153,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         match execute(&self.engine, &mut self.session, args, &mut self.output) {
             Flow::Continue => {}
             Flow::Close => self.closing = true,
+            Flow::Abort => {
+                self.output = Output::default();
+                self.closing = true;
+            }
             Flow::Sleep(duration) => {
                 let clock = self.engine.clock.clone();
                 self.waiting = Some(Box::pin(async move { clock.sleep(duration).await }));

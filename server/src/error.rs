@@ -58,6 +58,11 @@ impl Error {
         Error::Err(Cow::Owned([before.as_bytes(), quoted, after.as_bytes()].concat()))
     }
 
+    /// `ERR` and a text that quotes one byte of the client's.
+    pub(crate) fn quoting_byte(before: &str, quoted: u8, after: &str) -> Self {
+        Error::Err(Cow::Owned([before.as_bytes(), &[quoted], after.as_bytes()].concat()))
+    }
+
     /// What a request for `name` with these arguments gets when there is no such command.
     pub(crate) fn unknown_command<'a>(mut words: impl Iterator<Item = &'a [u8]>) -> Self {
         const SHOWN: usize = 128;
@@ -80,6 +85,12 @@ impl Error {
             container: container.to_ascii_uppercase(),
             subcommand: printable(name, SHOWN).to_vec(),
         }
+    }
+
+    /// What a subcommand gets that has too many arguments for what it found in them.
+    pub(crate) fn subcommand_syntax(container: &str, name: &[u8]) -> Self {
+        let before = "unknown subcommand or wrong number of arguments for '";
+        Self::quoting(before, name, &format!("'. Try {} HELP.", container.to_ascii_uppercase()))
     }
 
     /// The word that counts in `INFO errorstats`.

@@ -38,6 +38,8 @@ pub(crate) enum Flow {
     Continue,
     /// Once the reply is sent, the connection ends.
     Close,
+    /// The connection ends, and what has not been sent is not.
+    Abort,
     /// The request was not executed and waits until the server is no longer paused.
     Paused,
     /// The reply is sent after this time.
@@ -53,13 +55,17 @@ pub(crate) fn execute(
 ) -> Flow {
     let row = match admit(session, engine, args) {
         Ok(row) => row,
+        Err(Error::UnknownCommand(_)) if is_http(args.at(0)) => {
+            let client = &session.client.address;
+            tracing::warn!(%client, "closing a connection that speaks HTTP: an attack, perhaps");
+            return Flow::Abort;
+        }
         Err(error) => return refuse(engine, session, &error, output),
     };
     if engine.pause.is_on() && is_paused(engine, session, row) {
         return Flow::Paused;
     }
     let mark = output.mark();
-    session.client.seen.command.store(row.id + 1, Ordering::Relaxed);
     let (result, redacted, flow) = run(engine, session, row, args, output);
     let mut spent_ns = session.moment.advance(&engine.clock);
     if let Flow::Sleep(duration) = flow {
@@ -103,7 +109,10 @@ fn run(
 
 /// The row of a request that may be executed now.
 fn admit(session: &Session, engine: &Engine, args: Args<'_>) -> Result<&'static Registered, Error> {
-    let row = Table::get().find(args)?;
+    let found = Table::get().find(args);
+    let noted = found.as_ref().map_or(0, |row| row.id + 1);
+    session.client.seen.command.store(noted, Ordering::Relaxed);
+    let row = found?;
     if !row.command.accepts(args.len()) {
         count_rejected(engine, row);
         return Err(Error::WrongArity(row.name.clone()));
@@ -129,6 +138,12 @@ fn admit_protected(engine: &Engine, session: &Session, name: &str) -> Result<(),
          configuration file, and then restart the server.",
         name.to_ascii_uppercase(),
     )))
+}
+
+/// A browser can be made to send a request to any port of its machine, with commands in its body.
+/// These words are in all such requests before the body.
+fn is_http(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
 }
 
 fn count_rejected(engine: &Engine, row: &Registered) {

@@ -34,39 +34,50 @@ pub struct Decoded {
     pub error: Option<String>,
 }
 
-/// Decodes what arrives in these pieces.
+/// Decodes what arrives in these pieces as a connection does: several requests at a time.
 pub fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
-    decode_within(pieces, Limits { longest_bulk: LONGEST_BULK, authenticated: true })
+    decode_within(pieces, Limits { longest_bulk: LONGEST_BULK, authenticated: true }, LONGEST_RUN)
+}
+
+/// The same, each request when its turn comes.
+pub fn decode_singly<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
+    decode_within(pieces, Limits { longest_bulk: LONGEST_BULK, authenticated: true }, 0)
 }
 
 /// The same for a client that has not authenticated, which may send less.
 pub fn decode_before_auth<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
-    decode_within(pieces, Limits { longest_bulk: LONGEST_BULK, authenticated: false })
+    decode_within(pieces, Limits { longest_bulk: LONGEST_BULK, authenticated: false }, 0)
 }
 
 const LONGEST_BULK: i64 = 1 << 29;
+const LONGEST_RUN: usize = 64;
 
-fn decode_within<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: Limits) -> Decoded {
-    let (mut decoder, mut decoded) = (Decoder::default(), Decoded::default());
+fn decode_within<'a>(
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    limits: Limits,
+    ahead: usize,
+) -> Decoded {
+    let (mut decoder, mut outcome) = (Decoder::default(), Decoded::default());
     for mut piece in pieces {
         while !piece.is_empty() {
             read(&mut decoder, &mut piece);
             loop {
+                decoder.decode_ahead(limits, ahead);
                 match decoder.advance(limits) {
                     Ok(true) => {
-                        decoded.requests.push(decoder.args().iter().map(Vec::from).collect())
+                        outcome.requests.push(decoder.args().iter().map(Vec::from).collect());
                     }
                     Ok(false) => break,
                     Err(error) => {
-                        decoded.error = Some(error.to_string());
-                        return decoded;
+                        outcome.error = Some(error.to_string());
+                        return outcome;
                     }
                 }
                 decoder.finish();
             }
         }
     }
-    decoded
+    outcome
 }
 
 /// Moves into the decoder what one read of a socket would.
@@ -97,17 +108,17 @@ impl Engine {
         let (id, moment) = (engine.clients.next_id(), Moment::now(&engine.clock));
         let client =
             Client::new(id, format!("memory:{id}"), "memory:0".to_owned(), moment.now_ms());
-        let session = session::Session::new(Arc::new(client), !engine.has_password(), moment);
-        engine.clients.add(&session.client);
+        let inner = session::Session::new(Arc::new(client), !engine.has_password(), moment);
+        engine.clients.add(&inner.client);
         let (decoder, output) = (Decoder::default(), Output::default());
-        Session { engine, session, decoder, output, closed: false }
+        Session { engine, inner, decoder, output, closed: false }
     }
 }
 
 /// A client's connection.
 pub struct Session {
     engine: Arc<engine::Engine>,
-    session: session::Session,
+    inner: session::Session,
     decoder: Decoder,
     output: Output,
     closed: bool,
@@ -131,7 +142,7 @@ impl Session {
         let mut exchanges = Vec::new();
         while !bytes.is_empty() && !self.closed {
             read(&mut self.decoder, &mut bytes);
-            self.session.moment = Moment::now(&self.engine.clock);
+            self.inner.moment = Moment::now(&self.engine.clock);
             while let Some(exchange) = self.next_exchange() {
                 exchanges.push(exchange);
             }
@@ -148,13 +159,14 @@ impl Session {
             return None;
         }
         let longest_bulk = self.engine.config.number(Param::ProtoMaxBulkLen);
-        let limits = Limits { longest_bulk, authenticated: self.session.authenticated };
+        let limits = Limits { longest_bulk, authenticated: self.inner.authenticated };
+        self.look_ahead(limits);
         let request = match self.decoder.advance(limits) {
             Ok(false) => return None,
             Ok(true) => self.execute(),
             Err(error) => {
                 let error = Error::format(format_args!("{error}"));
-                Reply::new(&mut self.output, self.session.protocol()).error(&error);
+                Reply::new(&mut self.output, self.inner.protocol()).error(&error);
                 self.closed = true;
                 Request::new()
             }
@@ -162,18 +174,27 @@ impl Session {
         Some(Exchange {
             request,
             reply: self.output.take().to_vec(),
-            is_resp3: self.session.protocol() == Protocol::Resp3,
+            is_resp3: self.inner.protocol() == Protocol::Resp3,
             messages: self.take_messages(),
         })
+    }
+
+    /// As a connection does it.
+    fn look_ahead(&mut self, limits: Limits) {
+        if limits.authenticated && self.decoder.ready().len() == 0 {
+            self.decoder.decode_ahead(limits, LONGEST_RUN);
+            let keys = self.decoder.ready().filter_map(|args| args.get(1));
+            self.engine.keyspace.warm(keys, self.inner.database());
+        }
     }
 
     fn execute(&mut self) -> Request {
         let args = self.decoder.args();
         let request = args.iter().map(Vec::from).collect();
-        let mut flow = execute(&self.engine, &mut self.session, args, &mut self.output);
+        let mut flow = execute(&self.engine, &mut self.inner, args, &mut self.output);
         while flow == Flow::Paused {
             self.engine.pause.end();
-            flow = execute(&self.engine, &mut self.session, args, &mut self.output);
+            flow = execute(&self.engine, &mut self.inner, args, &mut self.output);
         }
         self.closed = flow == Flow::Close;
         self.decoder.finish();
@@ -182,7 +203,7 @@ impl Session {
 
     fn take_messages(&mut self) -> Vec<Vec<u8>> {
         let mut context = Context::from_waker(Waker::noop());
-        let Poll::Ready(mail) = self.session.client.poll_mailbox(&mut context) else {
+        let Poll::Ready(mail) = self.inner.client.poll_mailbox(&mut context) else {
             return Vec::new();
         };
         self.closed |= mail.killed;
@@ -192,8 +213,8 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.engine.monitors.remove(&self.session.client);
-        self.engine.clients.remove(self.session.client.id);
+        self.engine.monitors.remove(&self.inner.client);
+        self.engine.clients.remove(self.inner.client.id);
     }
 }
 

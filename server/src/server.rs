@@ -19,8 +19,9 @@ use crate::engine::{Engine, State};
 use crate::random::Random;
 use crate::transport::{BlockingStream, MemoryStream};
 
-/// What share of each round the sweeper may take.
+/// What share of each round the sweeper may take, and how long it may keep requests waiting.
 const SWEEP_SHARE: u32 = 4;
+const SWEEP_SLICE: Duration = Duration::from_micros(500);
 
 /// A running server. Dropping it ends it.
 pub struct Server {
@@ -315,15 +316,28 @@ impl Drop for Server {
 /// What a server does on its own: expiring keys, ending idle connections, taking samples.
 async fn background(engine: Arc<Engine>) {
     loop {
-        let pause = Duration::from_secs(1) / engine.config.number(Param::Hz).max(1) as u32;
-        engine.clock.sleep(pause).await;
+        let round = Duration::from_secs(1) / engine.config.number(Param::Hz).max(1) as u32;
+        engine.clock.sleep(round).await;
         if engine.sweeps.load(Ordering::Relaxed) && !engine.pause.is_on() {
-            let deadline_ns = engine.clock.monotonic_ns() + (pause / SWEEP_SHARE).as_nanos() as i64;
-            let out_of_time = || engine.clock.monotonic_ns() > deadline_ns;
-            engine.keyspace.sweep(engine.clock.now_ms(), &out_of_time);
+            sweep(&engine, round / SWEEP_SHARE).await;
         }
         engine.stats.sample(engine.clock.now_us());
         end_idle(&engine);
+    }
+}
+
+/// Removes expired keys for as long as it is worth while, but no longer than its share of the
+/// round, and lets requests through every so often.
+async fn sweep(engine: &Engine, share: Duration) {
+    let started_ns = engine.clock.monotonic_ns();
+    let spent = |since_ns| engine.clock.monotonic_ns() - since_ns;
+    while spent(started_ns) < share.as_nanos() as i64 {
+        let slice_ns = engine.clock.monotonic_ns();
+        let out_of_time = || spent(slice_ns) > SWEEP_SLICE.as_nanos() as i64;
+        if engine.keyspace.sweep(engine.clock.now_ms(), &out_of_time) {
+            return;
+        }
+        tokio::task::yield_now().await;
     }
 }
 

@@ -24,6 +24,7 @@ const CLIENT: Command = Command {
     summary: "Looks at, names and ends connections.",
     subcommands: &[
         &CLIENT_GETNAME,
+        &CLIENT_GETREDIR,
         &CLIENT_HELP,
         &CLIENT_ID,
         &CLIENT_INFO,
@@ -128,16 +129,24 @@ fn client_setinfo(call: &mut Call<'_>) -> Result<(), Error> {
     let (attribute, value) = (call.args.at(2), call.args.at(3));
     let mut names = call.session.client.names();
     if attribute.eq_ignore_ascii_case(b"lib-name") {
-        check_name(value, "lib-name")?;
+        check_name(value, &String::from_utf8_lossy(attribute))?;
         value.clone_into(&mut names.library);
     } else if attribute.eq_ignore_ascii_case(b"lib-ver") {
-        check_name(value, "lib-ver")?;
+        check_name(value, &String::from_utf8_lossy(attribute))?;
         value.clone_into(&mut names.library_version);
     } else {
         return Err(Error::quoting("Unrecognized option '", attribute, "'"));
     }
     call.reply.ok();
     Ok(())
+}
+
+/// For subcommands whose arity has no upper end in the table, as Redis's have none.
+fn check_most(call: &Call<'_>, most: usize) -> Result<(), Error> {
+    if call.args.len() <= most {
+        return Ok(());
+    }
+    Err(Error::subcommand_syntax("client", call.args.at(1)))
 }
 
 /// Names stand in lines of `CLIENT LIST`, so they are printable and without spaces, up to the
@@ -149,6 +158,23 @@ pub(super) fn check_name(name: &[u8], what: &str) -> Result<(), Error> {
     }
     let rest = "cannot contain spaces, newlines or special characters.";
     Err(Error::format(format_args!("{what} {rest}")))
+}
+
+const CLIENT_GETREDIR: Command = Command {
+    name: "getredir",
+    arity: 2,
+    flags: flags("noscript loading stale"),
+    categories: categories("connection"),
+    group: Group::Connection,
+    since: "6.0.0",
+    summary: "Tells where the invalidations of tracked keys go: nowhere, as nothing is tracked.",
+    run: client_getredir,
+    ..Command::BASE
+};
+
+fn client_getredir(call: &mut Call<'_>) -> Result<(), Error> {
+    call.reply.integer(-1);
+    Ok(())
 }
 
 const CLIENT_INFO: Command = Command {
@@ -201,7 +227,7 @@ fn client_list(call: &mut Call<'_>) -> Result<(), Error> {
 enum ListFilter {
     All,
     Kind(Kind),
-    Ids(Vec<u64>),
+    Ids(Vec<i64>),
 }
 
 impl ListFilter {
@@ -221,14 +247,13 @@ impl ListFilter {
         match self {
             ListFilter::All => true,
             ListFilter::Kind(kind) => kind.is(client),
-            ListFilter::Ids(ids) => ids.contains(&client.id),
+            ListFilter::Ids(ids) => ids.contains(&(client.id as i64)),
         }
     }
 }
 
-fn parse_id(argument: &[u8]) -> Result<u64, Error> {
-    let id = parse_integer(argument).filter(|&id| id > 0);
-    id.map(|id| id as u64).ok_or(Error::err("Invalid client ID"))
+fn parse_id(argument: &[u8]) -> Result<i64, Error> {
+    parse_integer(argument).ok_or(Error::err("Invalid client ID"))
 }
 
 /// The classes that Redis sorts clients into.
@@ -515,6 +540,7 @@ const CLIENT_PAUSE: Command = Command {
 };
 
 fn client_pause(call: &mut Call<'_>) -> Result<(), Error> {
+    check_most(call, 4)?;
     let held = match call.args.get(3).map(<[u8]>::to_ascii_lowercase).as_deref() {
         None | Some(b"all") => Held::All,
         Some(b"write") => Held::Writes,
@@ -567,6 +593,7 @@ const CLIENT_UNBLOCK: Command = Command {
 
 /// No command that waits is there yet, so nobody is ever found waiting.
 fn client_unblock(call: &mut Call<'_>) -> Result<(), Error> {
+    check_most(call, 4)?;
     if let Some(reason) = call.args.get(3) {
         let known = [&b"timeout"[..], b"error"];
         if !known.iter().any(|known| reason.eq_ignore_ascii_case(known)) {

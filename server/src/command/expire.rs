@@ -208,7 +208,7 @@ const TTL: Command = Command {
 /// -1 is a key that does not expire, -2 no key. Half a second rounds up.
 fn ttl(call: &mut Call<'_>) -> Result<(), Error> {
     let now_ms = call.now_ms();
-    reply_with_deadline(call, |deadline_ms| (deadline_ms - now_ms + 500) / 1000)
+    reply_with_deadline(call, |deadline_ms| rounded_seconds(deadline_ms - now_ms))
 }
 
 const PTTL: Command = Command {
@@ -244,7 +244,7 @@ const EXPIRETIME: Command = Command {
 };
 
 fn expiretime(call: &mut Call<'_>) -> Result<(), Error> {
-    reply_with_deadline(call, |deadline_ms| deadline_ms.saturating_add(500) / 1000)
+    reply_with_deadline(call, rounded_seconds)
 }
 
 const PEXPIRETIME: Command = Command {
@@ -262,6 +262,11 @@ const PEXPIRETIME: Command = Command {
 
 fn pexpiretime(call: &mut Call<'_>) -> Result<(), Error> {
     reply_with_deadline(call, |deadline_ms| deadline_ms)
+}
+
+/// To the nearest second, half a second upwards.
+const fn rounded_seconds(time_ms: i64) -> i64 {
+    time_ms / 1000 + (time_ms % 1000 >= 500) as i64
 }
 
 fn reply_with_deadline(call: &mut Call<'_>, show: impl Fn(i64) -> i64) -> Result<(), Error> {

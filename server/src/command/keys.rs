@@ -196,7 +196,8 @@ fn parse_cursor(argument: &[u8]) -> Result<u64, Error> {
     if let Some(integer) = parse_integer(argument) {
         return u64::try_from(integer).map_err(|_| invalid());
     }
-    let text = std::str::from_utf8(argument).map_err(|_| invalid())?;
+    let end = argument.iter().position(|&byte| byte == 0).unwrap_or(argument.len());
+    let text = std::str::from_utf8(&argument[..end]).map_err(|_| invalid())?;
     let text = text.trim_start_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),

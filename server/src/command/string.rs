@@ -120,7 +120,9 @@ impl<'a> SetOptions<'a> {
                 b"KEEPTTL" if parsed.expiry.is_none() => parsed.keep_deadline = true,
                 word => {
                     let expiry = Expiry::named(word).ok_or(Error::Syntax)?;
-                    if parsed.keep_deadline || parsed.expiry.is_some() {
+                    if parsed.keep_deadline
+                        || parsed.expiry.is_some_and(|(earlier, _)| earlier != expiry)
+                    {
                         return Err(Error::Syntax);
                     }
                     parsed.expiry = Some((expiry, options.value()?));
@@ -291,17 +293,18 @@ fn parse_getex(args: Args<'_>) -> Result<Option<DeadlineChange<'_>>, Error> {
     let mut change = None;
     let mut options = args.options(2);
     while let Some(word) = options.word() {
-        if change.is_some()
-            && !matches!((&change, &*word), (Some(DeadlineChange::Remove), b"PERSIST"))
-        {
-            return Err(Error::Syntax);
-        }
-        change = Some(if &*word == b"PERSIST" {
-            DeadlineChange::Remove
-        } else {
-            let expiry = Expiry::named(&word).ok_or(Error::Syntax)?;
-            DeadlineChange::Set(expiry, options.value()?)
-        });
+        let expiry = Expiry::named(&word);
+        change = match (change, expiry) {
+            (None | Some(DeadlineChange::Remove), None) if &*word == b"PERSIST" => {
+                Some(DeadlineChange::Remove)
+            }
+            (None, Some(expiry)) => Some(DeadlineChange::Set(expiry, options.value()?)),
+            // The same unit once more overrides the time before.
+            (Some(DeadlineChange::Set(earlier, _)), Some(expiry)) if earlier == expiry => {
+                Some(DeadlineChange::Set(expiry, options.value()?))
+            }
+            _ => return Err(Error::Syntax),
+        };
     }
     Ok(change)
 }

@@ -3,13 +3,18 @@
 /// A line's words, or nothing if a quote is not closed or is followed by anything but a space.
 pub(super) fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut words = Vec::new();
-    let mut rest = line.trim_ascii_start();
+    let mut rest = skip_spaces(line);
     while !rest.is_empty() {
         let (word, after) = split_word(rest)?;
         words.push(word);
-        rest = after.trim_ascii_start();
+        rest = skip_spaces(after);
     }
     Some(words)
+}
+
+fn skip_spaces(line: &[u8]) -> &[u8] {
+    let start = line.iter().position(|&byte| !is_space(byte)).unwrap_or(line.len());
+    &line[start..]
 }
 
 /// The first word, and what comes after it.

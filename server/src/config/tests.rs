@@ -355,8 +355,9 @@ fn output_limits_are_read_by_class() {
 #[test]
 fn lines_are_split_as_redis_splits_them() {
     #[expect(clippy::type_complexity, reason = "a table, whose type says what its columns are")]
-    let rows: [(&[u8], Option<&[&[u8]]>); 12] = [
+    let rows: [(&[u8], Option<&[&[u8]]>); 13] = [
         (b"a b", Some(&[b"a", b"b"])),
+        (b"\x0ba \x0b\x0c b", Some(&[b"a", b"b"])),
         (b"  a\t b  \r", Some(&[b"a", b"b"])),
         (b"a \"b c\"", Some(&[b"a", b"b c"])),
         (b"a \"\"", Some(&[b"a", b""])),

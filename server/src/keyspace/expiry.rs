@@ -11,17 +11,18 @@ const SAMPLE: usize = 64;
 const WORTHWHILE: usize = 10;
 
 impl Keyspace {
-    /// One round over all shards; gives up when `out_of_time` says so.
-    pub(crate) fn sweep(&self, now_ms: i64, out_of_time: &dyn Fn() -> bool) {
+    /// One round over all shards; false if it gave up because `out_of_time` said so.
+    pub(crate) fn sweep(&self, now_ms: i64, out_of_time: &dyn Fn() -> bool) -> bool {
         for index in 0..self.shards.len() {
             for database in 0..self.databases {
                 while self.sweep_sample(index, database, now_ms) {
                     if out_of_time() {
-                        return;
+                        return false;
                     }
                 }
             }
         }
+        true
     }
 
     /// Looks at some buckets; true if it is worth looking at more.

@@ -13,6 +13,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::inline;
 use crate::command::args::{Args, Span};
+use crate::error::Error;
 use crate::value::number;
 
 /// How much is read at a time.
@@ -35,7 +36,7 @@ pub(crate) struct Limits {
     pub(crate) authenticated: bool,
 }
 
-/// Why a connection cannot go on; its `Display` follows `ERR ` on the wire.
+/// Why a connection cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProtocolError {
     InlineTooBig,
@@ -47,6 +48,17 @@ pub(crate) enum ProtocolError {
     ExpectedBulk(u8),
     InvalidBulkLength,
     BulkBeforeAuth,
+}
+
+impl From<ProtocolError> for Error {
+    fn from(error: ProtocolError) -> Self {
+        match error {
+            ProtocolError::ExpectedBulk(got) => {
+                Error::quoting_byte("Protocol error: expected '$', got '", got, "'")
+            }
+            other => Error::format(format_args!("{other}")),
+        }
+    }
 }
 
 impl fmt::Display for ProtocolError {
@@ -292,7 +304,7 @@ impl Decoder {
 
     fn inline(&mut self) -> Result<bool, ProtocolError> {
         let unread = &self.buffer[self.position..];
-        let Some(end) = unread.iter().position(|&byte| byte == b'\n') else {
+        let Some(end) = find_in_text(unread, b'\n') else {
             return if unread.len() > LONGEST_LINE {
                 Err(ProtocolError::InlineTooBig)
             } else {
@@ -320,9 +332,9 @@ impl Decoder {
     /// The number of a line such as `*3` and the position after it, once the line is whole.
     fn head(&self, too_big: ProtocolError) -> Result<Option<(Option<i64>, usize)>, ProtocolError> {
         let unread = &self.buffer[self.position..];
-        match unread.iter().position(|&byte| byte == b'\r') {
+        match find_in_text(unread, b'\r') {
             Some(end) if end + 1 < unread.len() => {
-                let number = number::parse_integer(&unread[1..end]);
+                let number = unread.get(1..end).and_then(number::parse_integer);
                 Ok(Some((number, self.position + end + 2)))
             }
             None if unread.len() > LONGEST_LINE => Err(too_big),
@@ -343,6 +355,13 @@ impl Decoder {
         }
         self.buffer.reserve(READ_SIZE);
     }
+}
+
+/// The place of a byte in a line. As in Redis a zero byte hides what comes after it, so that such
+/// a line is never whole.
+fn find_in_text(bytes: &[u8], wanted: u8) -> Option<usize> {
+    let found = bytes.iter().position(|&byte| byte == wanted || byte == 0)?;
+    (bytes[found] == wanted).then_some(found)
 }
 
 /// Where a large argument goes on arriving, of which `whole` bytes are to come in all.
