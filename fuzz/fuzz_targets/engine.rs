@@ -4,10 +4,11 @@
 use libfuzzer_sys::fuzz_target;
 use redlet_fuzz::checks::client::CheckedClient;
 
-fuzz_target!(|bytes: &[u8]| {
+fuzz_target!(|input: (bool, &[u8])| {
+    let (is_resp3, bytes) = input;
     let mut client = CheckedClient::new();
-    client.send(bytes);
-    let mut client = CheckedClient::new();
-    client.call(&["HELLO", "3"]);
+    if is_resp3 {
+        client.call(&["HELLO", "3"]);
+    }
     client.send(bytes);
 });

@@ -1,14 +1,15 @@
 //! Listening, and letting clients in.
 
 use std::io;
-use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener};
 use tokio::sync::mpsc;
 
 use crate::clients::{Client, ClientFlags};
@@ -42,6 +43,7 @@ impl Acceptor {
                 Ok((stream, remote)) => {
                     // Replies are written whole: waiting to fill a packet only delays them.
                     let _ = stream.set_nodelay(true);
+                    self.keep_alive(&stream);
                     let local = stream.local_addr().map(|local| local.to_string());
                     let peer = Peer::Tcp { remote, local: local.unwrap_or_default() };
                     self.admit(stream, &peer);
@@ -57,6 +59,17 @@ impl Acceptor {
                 Ok((stream, _)) => self.admit(stream, &Peer::Unix { path: Arc::clone(&path) }),
                 Err(error) => self.rest(&error).await,
             }
+        }
+    }
+
+    /// Has the system notice when the other side is gone without a word.
+    fn keep_alive(&self, stream: &TcpStream) {
+        let idle_s = self.engine.config.number(Param::TcpKeepalive);
+        if let Ok(idle_s @ 1..) = u64::try_from(idle_s) {
+            let idle = Duration::from_secs(idle_s);
+            let probes = Duration::from_secs((idle_s / 3).max(1));
+            let keepalive = TcpKeepalive::new().with_time(idle).with_interval(probes);
+            let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
         }
     }
 
@@ -120,7 +133,7 @@ fn new_session(engine: &Engine, peer: &Peer) -> Session {
 
 /// Listens on an address of `bind`: a leading dash means that it does not matter if the machine
 /// has no such address. The error is a sentence that says what to do.
-pub(crate) async fn bind(host: &str, port: u16) -> Result<Option<TcpListener>, String> {
+pub(crate) fn bind(host: &str, port: u16, backlog: u32) -> Result<Option<TcpListener>, String> {
     let (host, is_optional) = match host.strip_prefix('-') {
         Some(host) => (host, true),
         None => (host, false),
@@ -131,11 +144,20 @@ pub(crate) async fn bind(host: &str, port: u16) -> Result<Option<TcpListener>, S
         host => host,
     };
     let absent = [io::ErrorKind::AddrNotAvailable, io::ErrorKind::Unsupported];
-    match TcpListener::bind((address, port)).await {
+    match listen(address, port, backlog) {
         Ok(listener) => Ok(Some(listener)),
         Err(error) if is_optional && absent.contains(&error.kind()) => Ok(None),
         Err(error) => Err(cannot_listen(host, port, &error)),
     }
+}
+
+fn listen(host: &str, port: u16, backlog: u32) -> io::Result<TcpListener> {
+    let mut addresses = (host, port).to_socket_addrs()?;
+    let address = addresses.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(backlog)
 }
 
 fn cannot_listen(host: &str, port: u16, error: &io::Error) -> String {
@@ -154,7 +176,8 @@ fn cannot_listen(host: &str, port: u16, error: &io::Error) -> String {
     }
 }
 
-/// Nobody can connect before the socket has its mode: it gets its name only then.
+/// Nobody can connect before the socket has its mode: until then it lies in a directory that only
+/// its owner can enter.
 pub(crate) fn bind_unix(path: &str, mode: u32) -> Result<UnixListener, String> {
     let failed = |error: io::Error| {
         format!(
@@ -167,12 +190,20 @@ pub(crate) fn bind_unix(path: &str, mode: u32) -> Result<UnixListener, String> {
             "another server is listening on the Unix socket {path}; end it, or choose another path"
         ));
     }
-    let staging = format!("{path}.{}", std::process::id());
-    let _ = std::fs::remove_file(&staging);
-    let listener = UnixListener::bind(&staging).map_err(failed)?;
-    let mode = if mode == 0 { 0o600 } else { mode };
-    let permissions = std::fs::Permissions::from_mode(mode);
-    std::fs::set_permissions(&staging, permissions).map_err(failed)?;
-    std::fs::rename(&staging, path).map_err(failed)?;
+    if std::fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket()) {
+        return Err(format!("{path} is there and is no socket; choose another path"));
+    }
+    let private = format!("{path}.{}", std::process::id());
+    std::fs::DirBuilder::new().mode(0o700).create(&private).map_err(failed)?;
+    let listener = move_into_place(&private, path, if mode == 0 { 0o600 } else { mode });
+    let _ = std::fs::remove_dir_all(&private);
+    listener.map_err(failed)
+}
+
+fn move_into_place(private: &str, path: &str, mode: u32) -> io::Result<UnixListener> {
+    let inside = format!("{private}/socket");
+    let listener = UnixListener::bind(&inside)?;
+    std::fs::set_permissions(&inside, std::fs::Permissions::from_mode(mode))?;
+    std::fs::rename(&inside, path)?;
     Ok(listener)
 }

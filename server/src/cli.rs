@@ -113,8 +113,11 @@ pub(crate) fn version() -> String {
     command().render_version()
 }
 
+/// Tools that look at `redis-server --version` for what a server can do look for `v=`.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (follows Redis v=7.2.4)");
+
 fn command() -> Command {
-    Command::new("redlet").version(env!("CARGO_PKG_VERSION")).about(env!("CARGO_PKG_DESCRIPTION"))
+    Command::new("redlet").version(VERSION).about(env!("CARGO_PKG_DESCRIPTION"))
 }
 
 #[cfg(test)]

@@ -25,8 +25,9 @@ use crate::session::Session;
 
 /// With so many bytes waiting to be sent, no further request of the client is executed.
 const OUTPUT_HIGH_WATER: usize = 32 * 1024 * 1024;
-/// What a client that has not authenticated may leave unread.
-const OUTPUT_BEFORE_AUTH: usize = 1024;
+/// What a client that has not authenticated may be owed at once, and what it may leave unread.
+const OUTPUT_BEFORE_AUTH: usize = 16 * 1024;
+const UNREAD_BEFORE_AUTH: usize = 1024;
 /// How much is read ahead while the next request has to wait.
 const READ_AHEAD: usize = 1024 * 1024;
 const SLICES: usize = 16;
@@ -92,6 +93,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     for message in delivery.messages {
                         self.output.write(&message);
                     }
+                    self.note_unsent();
                     continue;
                 }
                 Event::Resumed => {
@@ -130,7 +132,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let seen = &self.session.client.seen;
         seen.last_used_ms.store(self.session.moment.now_ms(), Ordering::Relaxed);
         seen.unread.store(self.decoder.pending(), Ordering::Relaxed);
-        seen.unsent.store(self.output.len(), Ordering::Relaxed);
+        self.note_unsent();
+    }
+
+    /// Lets others see how much waits here, so that they stop adding to it.
+    fn note_unsent(&self) {
+        self.session.client.seen.unsent.store(self.output.len(), Ordering::Relaxed);
     }
 
     /// Decodes a run of requests and brings what they will look up near, all at the same time,
@@ -188,8 +195,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return true;
         }
         let limit = config.output_limit(ClientClass::Normal);
-        let over = !self.output.is_empty()
-            && self.over_limit.check(limit, self.output.len(), self.session.moment.now_ms());
+        let over = !self.session.authenticated && self.output.len() > OUTPUT_BEFORE_AUTH;
+        let over = over
+            || !self.output.is_empty()
+                && self.over_limit.check(limit, self.output.len(), self.session.moment.now_ms());
         if over {
             self.engine.stats.dropped_for_output_buffer.fetch_add(1, Ordering::Relaxed);
         }
@@ -249,7 +258,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.session.client.seen.sent.fetch_add(sent as u64, Ordering::Relaxed);
         }
         self.engine.stats.writes.fetch_add(1, Ordering::Relaxed);
-        if !self.session.authenticated && self.output.len() > OUTPUT_BEFORE_AUTH {
+        self.note_unsent();
+        if !self.session.authenticated && self.output.len() > UNREAD_BEFORE_AUTH {
             self.engine.stats.dropped_for_output_buffer.fetch_add(1, Ordering::Relaxed);
             return Err(io::ErrorKind::ConnectionAborted.into());
         }

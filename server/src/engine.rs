@@ -1,19 +1,23 @@
 //! Everything one server consists of, without its sockets: bytes in, bytes out.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize};
+use std::thread::available_parallelism;
 
 use tokio::sync::watch;
 
 use crate::clients::Registry;
 use crate::clock::Clock;
 use crate::config::{Config, Param};
-use crate::keyspace::Keyspace;
+use crate::keyspace::{Counting, Keyspace};
 use crate::latency::LatencyMonitor;
 use crate::monitor::Monitors;
 use crate::pause::Pause;
 use crate::random::Random;
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
+
+/// So many that two threads seldom want the same one.
+const SHARDS_PER_PROCESSOR: usize = 4;
 
 pub(crate) struct Engine {
     pub(crate) config: Config,
@@ -47,7 +51,10 @@ pub(crate) enum State {
 
 impl Engine {
     pub(crate) fn new(config: Config, clock: Clock, random: Random) -> Self {
-        let shards = config.number(Param::Shards) as usize;
+        let shards = match config.number(Param::Shards) {
+            0 => SHARDS_PER_PROCESSOR * available_parallelism().map_or(1, usize::from),
+            chosen => chosen as usize,
+        };
         let databases = config.number(Param::Databases) as usize;
         Engine {
             keyspace: Keyspace::new(shards, databases, &random),
@@ -81,6 +88,15 @@ impl Engine {
         // Looks at every byte whatever comes first, so that timing tells nothing.
         let differences = expected.bytes().zip(password).fold(0, |sum, (a, b)| sum | (a ^ b));
         expected.len() == password.len() && differences == 0
+    }
+
+    /// How the uses of keys are counted in the request that follows.
+    pub(crate) fn counting(&self) -> Counting {
+        Counting {
+            log_factor: self.config.number(Param::LfuLogFactor),
+            decay_minutes: self.config.number(Param::LfuDecayTime),
+            chance: self.random.next(),
+        }
     }
 
     pub(crate) fn state(&self) -> watch::Receiver<State> {

@@ -68,7 +68,10 @@ pub(crate) fn execute(
     let mark = output.mark();
     let (result, redacted, flow) = run(engine, session, row, args, output);
     let mut spent_ns = session.moment.advance(&engine.clock);
-    if let Flow::Sleep(duration) = flow {
+    // Waiting is not work; sleeping on demand counts as it.
+    if let Flow::Sleep(duration) = flow
+        && !row.command.flags.contains(CommandFlags::BLOCKING)
+    {
         spent_ns += duration.as_nanos() as u64;
     }
     if let Err(error) = &result {
@@ -124,6 +127,11 @@ fn admit(session: &Session, engine: &Engine, args: Args<'_>) -> Result<&'static 
         count_rejected(engine, row);
         return Err(Error::NoAuth);
     }
+    let touches_keys = CommandFlags::WRITE.union(CommandFlags::READONLY);
+    if row.command.flags.intersects(touches_keys) && session.client.has(ClientFlags::MONITOR) {
+        count_rejected(engine, row);
+        return Err(Error::err("Replica can't interact with the keyspace"));
+    }
     Ok(row)
 }
 
@@ -178,6 +186,9 @@ fn lock<'a>(engine: &'a Engine, session: &Session, row: &Registered, args: Args<
     };
     if session.client.has(ClientFlags::NO_TOUCH) {
         txn.ignore_usage();
+    }
+    if engine.config.counts_uses() {
+        txn.count_uses(engine.counting());
     }
     txn
 }

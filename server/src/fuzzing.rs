@@ -165,7 +165,7 @@ impl Session {
             Ok(false) => return None,
             Ok(true) => self.execute(),
             Err(error) => {
-                let error = Error::format(format_args!("{error}"));
+                let error = Error::from(error);
                 Reply::new(&mut self.output, self.inner.protocol()).error(&error);
                 self.closed = true;
                 Request::new()
@@ -196,7 +196,7 @@ impl Session {
             self.engine.pause.end();
             flow = execute(&self.engine, &mut self.inner, args, &mut self.output);
         }
-        self.closed = flow == Flow::Close;
+        self.closed = matches!(flow, Flow::Close | Flow::Abort);
         self.decoder.finish();
         request
     }

@@ -1,6 +1,6 @@
 //! Starting a server, accepting connections, and ending it.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,8 +19,9 @@ use crate::engine::{Engine, State};
 use crate::random::Random;
 use crate::transport::{BlockingStream, MemoryStream};
 
-/// What share of each round the sweeper may take, and how long it may keep requests waiting.
-const SWEEP_SHARE: u32 = 4;
+/// What share of each round the sweeper may take, besides two percent for each level of effort,
+/// and how long it may keep requests waiting.
+const SWEEP_PERCENT: u32 = 23;
 const SWEEP_SLICE: Duration = Duration::from_micros(500);
 
 /// A running server. Dropping it ends it.
@@ -125,10 +126,12 @@ impl Builder {
         self
     }
 
-    /// Starts the server on the current tokio runtime.
+    /// Starts the server on the current tokio runtime. A client that blocks must not run on the
+    /// runtime's only thread: the server needs it to answer.
+    #[expect(clippy::unused_async, reason = "a server with data on disk will load it here")]
     pub async fn start(self) -> Result<Server, StartError> {
         let (engine, no_socket) = self.into_engine()?;
-        Server::launch(engine, no_socket, Handle::current()).await
+        Server::launch(engine, no_socket, Handle::current())
     }
 
     /// Starts the server on a thread of its own, for code that does not use tokio.
@@ -138,7 +141,10 @@ impl Builder {
         let runtime = runtime.map_err(|error| StartError(format!("no runtime: {error}")))?;
         let handle = runtime.handle().clone();
         let mut state = engine.state();
-        let mut server = runtime.block_on(Server::launch(engine, no_socket, handle))?;
+        let mut server = {
+            let _inside = runtime.enter();
+            Server::launch(engine, no_socket, handle)?
+        };
         let ended = server.task.clone();
         let run = move || {
             runtime.block_on(async {
@@ -174,11 +180,7 @@ impl Server {
         Builder::default()
     }
 
-    async fn launch(
-        engine: Arc<Engine>,
-        no_socket: bool,
-        runtime: Handle,
-    ) -> Result<Server, StartError> {
+    fn launch(engine: Arc<Engine>, no_socket: bool, runtime: Handle) -> Result<Server, StartError> {
         let (task, tasks) = mpsc::channel(1);
         let mut server = Server {
             engine,
@@ -190,20 +192,24 @@ impl Server {
             own_thread: None,
         };
         if !no_socket {
-            server.listen_tcp().await?;
+            server.listen_tcp()?;
         }
         server.listen_unix()?;
         server.spawn(background(Arc::clone(&server.engine)));
         Ok(server)
     }
 
-    async fn listen_tcp(&mut self) -> Result<(), StartError> {
+    fn listen_tcp(&mut self) -> Result<(), StartError> {
         let config = &self.engine.config;
         let port = config.number(Param::Port) as u16;
+        let backlog = config.number(Param::TcpBacklog) as u32;
         for host in config.text(Param::Bind).split_whitespace() {
-            // With port 0 the first address gets a free one, and the others the same.
-            let port = self.address.map_or(port, |first| first.port());
-            let bound = accept::bind(host, port).await.map_err(StartError)?;
+            // With port 0 the first address gets a free one. That it is free at the others too is
+            // not certain, so only a port that was chosen is listened on everywhere.
+            if port == 0 && self.address.is_some() {
+                break;
+            }
+            let bound = accept::bind(host, port, backlog).map_err(StartError)?;
             let Some(listener) = bound else {
                 continue;
             };
@@ -249,13 +255,19 @@ impl Server {
         self.address
     }
 
-    /// What clients take: `redis://127.0.0.1:port`, with the password if there is one.
+    /// What clients take: `redis://127.0.0.1:port`, or `unix:///path` where there is no port, with
+    /// the password if there is one.
     pub fn url(&self) -> String {
         let password = self.engine.config.text(Param::RequirePass);
-        let login = if password.is_empty() { String::new() } else { format!(":{password}@") };
+        let password = percent_encoded(&password).replace('/', "%2F");
         match (self.address, &self.unix_path) {
-            (Some(address), _) => format!("redis://{login}{address}"),
-            (None, Some(path)) => format!("unix://{login}{}", path.display()),
+            (Some(address), _) if password.is_empty() => format!("redis://{address}"),
+            (Some(address), _) => format!("redis://:{password}@{address}"),
+            (None, Some(path)) => {
+                let path = percent_encoded(&path.to_string_lossy());
+                let login = if password.is_empty() { "" } else { "?pass=" };
+                format!("unix://{path}{login}{password}")
+            }
             (None, None) => "memory:".to_owned(),
         }
     }
@@ -301,6 +313,19 @@ impl Server {
     }
 }
 
+/// A text as it may stand in a URL, whose slashes are those of a path.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         self.engine.stop();
@@ -319,7 +344,8 @@ async fn background(engine: Arc<Engine>) {
         let round = Duration::from_secs(1) / engine.config.number(Param::Hz).max(1) as u32;
         engine.clock.sleep(round).await;
         if engine.sweeps.load(Ordering::Relaxed) && !engine.pause.is_on() {
-            sweep(&engine, round / SWEEP_SHARE).await;
+            let effort = engine.config.number(Param::ActiveExpireEffort).clamp(1, 10) as u32;
+            sweep(&engine, round * (SWEEP_PERCENT + 2 * effort) / 100).await;
         }
         engine.stats.sample(engine.clock.now_us());
         end_idle(&engine);

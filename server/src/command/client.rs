@@ -246,7 +246,7 @@ impl ListFilter {
     fn accepts(&self, client: &Client) -> bool {
         match self {
             ListFilter::All => true,
-            ListFilter::Kind(kind) => kind.is(client),
+            ListFilter::Kind(kind) => *kind == Kind::Normal,
             ListFilter::Ids(ids) => ids.contains(&(client.id as i64)),
         }
     }
@@ -256,7 +256,8 @@ fn parse_id(argument: &[u8]) -> Result<i64, Error> {
     parse_integer(argument).ok_or(Error::err("Invalid client ID"))
 }
 
-/// The classes that Redis sorts clients into.
+/// The classes that Redis sorts clients into. All are normal here, monitors too, as nobody can
+/// replicate or subscribe yet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Normal,
@@ -274,12 +275,6 @@ impl Kind {
             b"pubsub" => Ok(Kind::Pubsub),
             _ => Err(Error::quoting("Unknown client type '", name, "'")),
         }
-    }
-
-    /// A monitor counts as a replica.
-    fn is(self, client: &Client) -> bool {
-        let is_monitor = client.has(ClientFlags::MONITOR);
-        self == if is_monitor { Kind::Replica } else { Kind::Normal }
     }
 }
 
@@ -437,7 +432,7 @@ impl<'a> KillFilter<'a> {
         let age_s = (now_ms - client.created_ms) / 1000;
         !(self.spares_own && client.id == own)
             && self.id.is_none_or(|id| id == client.id)
-            && self.kind.is_none_or(|kind| kind.is(client))
+            && self.kind.is_none_or(|kind| kind == Kind::Normal)
             && self.user.is_none_or(|user| client.names().user == user)
             && self.address.is_none_or(|address| client.address.as_bytes() == address)
             && self.local_address.is_none_or(|local| client.local_address.as_bytes() == local)

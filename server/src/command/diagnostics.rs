@@ -48,7 +48,7 @@ const LOLWUT: Command = Command {
 /// Arguments other than the version are for one drawing or another, and none is refused.
 fn lolwut(call: &mut Call<'_>) -> Result<(), Error> {
     if call.args.len() >= 3 && *Word::new(call.args.at(1)) == *b"VERSION" {
-        call.args.integer(2)?;
+        (2..call.args.len()).try_for_each(|index| call.args.integer(index).map(drop))?;
     }
     let mut text = draw_maze(&call.engine.random);
     text.push_str("\nA maze without an entrance. Follows Redis ver. ");

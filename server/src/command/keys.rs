@@ -507,6 +507,7 @@ const OBJECT_FREQ: Command = Command {
 };
 
 fn object_freq(call: &mut Call<'_>) -> Result<(), Error> {
+    let (now_ms, counting) = (call.now_ms(), call.engine.counting());
     let counts_uses = counts_uses(call);
     match call.txn.peek(call.args.at(2)) {
         None => call.reply.null(),
@@ -517,13 +518,16 @@ fn object_freq(call: &mut Call<'_>) -> Result<(), Error> {
                  some time to adjust.",
             ));
         }
-        Some(entry) => call.reply.integer(i64::from(entry.usage().frequency)),
+        Some(entry) => {
+            let frequency = counting.decayed(entry.usage(), now_ms);
+            call.reply.integer(i64::from(frequency));
+        }
     }
     Ok(())
 }
 
 fn counts_uses(call: &Call<'_>) -> bool {
-    call.engine.config.value("maxmemory-policy").is_some_and(|policy| policy.ends_with("lfu"))
+    call.engine.config.counts_uses()
 }
 
 const OBJECT_HELP: Command = Command {

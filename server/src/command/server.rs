@@ -1,5 +1,7 @@
 //! The server and its databases as a whole: configuration, emptying, swapping, ending.
 
+use std::time::Duration;
+
 use super::introspection::help;
 use super::metadata::{Group, categories, flags};
 use super::{Command, Locks};
@@ -8,7 +10,7 @@ use crate::execute::{Call, Flow};
 use crate::value::number::parse_integer;
 
 pub(super) const COMMANDS: &[&Command] =
-    &[&CONFIG, &DBSIZE, &FLUSHDB, &FLUSHALL, &SWAPDB, &TIME, &SHUTDOWN];
+    &[&CONFIG, &DBSIZE, &FLUSHDB, &FLUSHALL, &SWAPDB, &TIME, &ROLE, &WAIT, &SHUTDOWN];
 
 const CONFIG: Command = Command {
     name: "config",
@@ -65,7 +67,7 @@ fn config_set(call: &mut Call<'_>) -> Result<(), Error> {
     let mut pairs = Vec::with_capacity(call.args.len() / 2);
     for index in (2..call.args.len()).step_by(2) {
         let name = call.args.at(index);
-        if name.eq_ignore_ascii_case(b"requirepass") {
+        if SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
             call.redacted.hide(index + 1);
         }
         pairs.push((name, call.args.at(index + 1)));
@@ -74,6 +76,9 @@ fn config_set(call: &mut Call<'_>) -> Result<(), Error> {
     call.reply.ok();
     Ok(())
 }
+
+/// Parameters whose values no log may show.
+const SECRETS: [&[u8]; 3] = [b"requirepass", b"masterauth", b"masteruser"];
 
 const CONFIG_RESETSTAT: Command = Command {
     name: "resetstat",
@@ -246,6 +251,53 @@ fn time(call: &mut Call<'_>) -> Result<(), Error> {
     call.reply.array(2);
     call.reply.bulk_integer(now_us / 1_000_000);
     call.reply.bulk_integer(now_us % 1_000_000);
+    Ok(())
+}
+
+const ROLE: Command = Command {
+    name: "role",
+    arity: 1,
+    flags: flags("noscript loading stale fast"),
+    categories: categories("admin dangerous"),
+    group: Group::Server,
+    since: "2.8.12",
+    summary: "Tells what part the server plays in replication: that of a master without replicas.",
+    run: role,
+    ..Command::BASE
+};
+
+fn role(call: &mut Call<'_>) -> Result<(), Error> {
+    call.reply.array(3);
+    call.reply.bulk(b"master");
+    call.reply.integer(0);
+    call.reply.array(0);
+    Ok(())
+}
+
+const WAIT: Command = Command {
+    name: "wait",
+    arity: 3,
+    flags: flags("blocking"),
+    categories: categories("connection"),
+    tips: &["request_policy:all_shards", "response_policy:agg_min"],
+    since: "3.0.0",
+    usage: "numreplicas timeout",
+    summary: "Waits until replicas have the writes of the connection: there are none, so for the whole time.",
+    run: wait,
+    ..Command::BASE
+};
+
+fn wait(call: &mut Call<'_>) -> Result<(), Error> {
+    let wanted = call.args.integer(1)?;
+    let timeout_ms = parse_integer(call.args.at(2));
+    let timeout_ms = timeout_ms.ok_or(Error::err("timeout is not an integer or out of range"))?;
+    let timeout_ms = u64::try_from(timeout_ms).map_err(|_| Error::err("timeout is negative"))?;
+    call.reply.integer(0);
+    if wanted > 0 {
+        let forever = Duration::from_secs(u64::from(u32::MAX));
+        let limited = Duration::from_millis(timeout_ms).min(forever);
+        call.flow = Flow::Sleep(if timeout_ms == 0 { forever } else { limited });
+    }
     Ok(())
 }
 

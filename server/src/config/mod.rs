@@ -143,6 +143,11 @@ impl Config {
         }
     }
 
+    /// Whether how often a key is used counts, rather than when it was used last.
+    pub(crate) fn counts_uses(&self) -> bool {
+        table::POLICIES[self.number(Param::MaxMemoryPolicy) as usize].ends_with("lfu")
+    }
+
     /// The file that the values came from, if there is one.
     pub(crate) fn file(&self) -> Option<PathBuf> {
         self.changing().file.clone()

@@ -55,7 +55,7 @@ const NO_REPLICAS: &str = "redlet has no replicas and is none";
 const FACILITIES: &[&str] =
     &["user", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"];
 pub(super) const LOG_LEVELS: &[&str] = &["debug", "verbose", "notice", "warning", "nothing"];
-const POLICIES: &[&str] = &[
+pub(super) const POLICIES: &[&str] = &[
     "volatile-lru",
     "volatile-lfu",
     "volatile-random",

@@ -26,6 +26,40 @@ impl Usage {
     pub(crate) const fn fresh(now_ms: i64) -> Self {
         Usage { used_ms: now_ms, frequency: Self::FIRST_FREQUENCY }
     }
+
+    /// Once more used; how often is only kept account of where somebody asks for it.
+    pub(super) fn again(self, now_ms: i64, counting: Option<Counting>) -> Self {
+        let frequency = counting.map_or(self.frequency, |counting| {
+            counting.incremented(counting.decayed(self, now_ms))
+        });
+        Usage { used_ms: now_ms, frequency }
+    }
+}
+
+/// How uses are counted: the more there were, the less likely one more counts, and counts fade
+/// with time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counting {
+    pub(crate) log_factor: i64,
+    /// After so many minutes without a use the count falls by one; 0 keeps it.
+    pub(crate) decay_minutes: i64,
+    /// Drawn anew for each request.
+    pub(crate) chance: u64,
+}
+
+impl Counting {
+    pub(crate) fn decayed(self, usage: Usage, now_ms: i64) -> u8 {
+        let idle_minutes = (now_ms - usage.used_ms).max(0) / 60_000;
+        let periods = idle_minutes.checked_div(self.decay_minutes).unwrap_or(0);
+        usage.frequency.saturating_sub(u8::try_from(periods).unwrap_or(u8::MAX))
+    }
+
+    fn incremented(self, frequency: u8) -> u8 {
+        let above = i64::from(frequency.saturating_sub(Usage::FIRST_FREQUENCY));
+        let one_in = above.saturating_mul(self.log_factor).saturating_add(1);
+        let counts = (u128::from(self.chance) * one_in as u128) >> 64 == 0;
+        frequency.saturating_add(u8::from(counts))
+    }
 }
 
 impl Entry {

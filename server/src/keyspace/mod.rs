@@ -11,7 +11,7 @@ mod txn;
 
 use std::sync::{Mutex, MutexGuard};
 
-pub(crate) use entry::{Entry, Usage};
+pub(crate) use entry::{Counting, Entry, Usage};
 pub(crate) use shard::Counters;
 use shard::Shard;
 pub(crate) use txn::Txn;

@@ -6,7 +6,7 @@
 
 use std::sync::MutexGuard;
 
-use super::entry::{Entry, Usage};
+use super::entry::{Counting, Entry, Usage};
 use super::shard::{Database, Shard};
 use super::{DatabaseFigures, Keyspace};
 use crate::random::Random;
@@ -19,6 +19,8 @@ pub(crate) struct Txn<'a> {
     now_ms: i64,
     /// Whether looking at an entry counts as using it.
     notes_usage: bool,
+    /// How uses are counted, if they are.
+    counting: Option<Counting>,
 }
 
 enum Guards<'a> {
@@ -88,7 +90,7 @@ impl Keyspace {
     }
 
     const fn txn<'a>(&'a self, guards: Guards<'a>, database: usize, now_ms: i64) -> Txn<'a> {
-        Txn { keyspace: self, guards, database, now_ms, notes_usage: true }
+        Txn { keyspace: self, guards, database, now_ms, notes_usage: true, counting: None }
     }
 }
 
@@ -113,6 +115,11 @@ impl Txn<'_> {
         self.notes_usage = false;
     }
 
+    /// From here on, uses are counted.
+    pub(crate) const fn count_uses(&mut self, counting: Counting) {
+        self.counting = Some(counting);
+    }
+
     /// From here on, looking at an entry counts as using it, whatever the client asked for.
     pub(crate) const fn note_usage(&mut self) {
         self.notes_usage = true;
@@ -123,6 +130,7 @@ impl Txn<'_> {
         let hash = self.keyspace.hash(key);
         let found = self.find(hash, key);
         let (database, notes, now_ms) = (self.database, self.notes_usage, self.now_ms);
+        let counting = self.counting;
         let shard = self.shard_mut(hash);
         if !found {
             shard.counters.misses += 1;
@@ -131,7 +139,7 @@ impl Txn<'_> {
         shard.counters.hits += 1;
         let entry = shard.databases[database].get_mut(hash, key)?;
         if notes {
-            entry.set_usage(Usage { used_ms: now_ms, ..entry.usage() });
+            entry.set_usage(entry.usage().again(now_ms, counting));
         }
         Some(entry)
     }
@@ -159,10 +167,10 @@ impl Txn<'_> {
         if !self.find(hash, key) {
             return None;
         }
-        let (notes, used_ms) = (self.notes_usage, self.now_ms);
+        let (notes, now_ms, counting) = (self.notes_usage, self.now_ms, self.counting);
         self.slice(hash).change(hash, key, |entry| {
             if notes {
-                entry.set_usage(Usage { used_ms, ..entry.usage() });
+                entry.set_usage(entry.usage().again(now_ms, counting));
             }
             change(&mut entry.value)
         })

@@ -131,7 +131,8 @@ impl Decoder {
             State::Filling { argument, .. } => argument.len(),
             _ => 0,
         };
-        self.buffer.len() - self.position.min(self.buffer.len()) + self.large_bytes + filling
+        let arguments = self.spans.capacity() * size_of::<Span>();
+        self.buffer.len() - self.start_of_requests() + self.large_bytes + filling + arguments
     }
 
     /// Whether another whole request lies ready; then `args` has it until `finish`.
@@ -344,16 +345,21 @@ impl Decoder {
 
     /// Makes room for the next read: moves what is not yet executed to the front.
     fn make_room(&mut self) {
-        let live = &mut self.spans[self.front..];
-        let start = live.iter().copied().find_map(Span::start).unwrap_or(self.position);
+        let start = self.start_of_requests();
         if start > 0 {
-            for span in live {
+            for span in &mut self.spans[self.front..] {
                 span.shift(start);
             }
             self.buffer.advance(start);
             self.position -= start;
         }
         self.buffer.reserve(READ_SIZE);
+    }
+
+    /// Where the oldest byte lies that is still needed.
+    fn start_of_requests(&self) -> usize {
+        let live = self.spans[self.front..].iter().copied();
+        live.into_iter().find_map(Span::start).unwrap_or(self.position)
     }
 }
 

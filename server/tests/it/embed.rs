@@ -1,13 +1,14 @@
 //! A server inside a program: how it is started, how it is reached, and what it refuses.
 
 use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, RedisConnectionInfo, RedisResult};
 use redlet::{Builder, Clock, Server, Value};
 
-use crate::support::{Scratch, Wire, assert_serves, assert_serves_blocking};
+use crate::support::{Scratch, Wire, alone_async, assert_serves, assert_serves_blocking};
 
 /// What a builder's server cannot start for.
 async fn refusal(builder: Builder) -> String {
@@ -21,6 +22,20 @@ async fn a_server_starts_on_a_free_port_with_nothing_in_it() {
     assert!(address.ip().is_loopback() && address.port() != 0);
     assert_eq!(server.url(), format!("redis://{address}"));
     assert_eq!(Wire::tcp(&server).await.call("DBSIZE").await, "0");
+}
+
+#[test]
+fn a_port_that_is_taken_on_one_of_its_addresses_is_not_the_one_it_picks() {
+    let name = "a_port_that_is_taken_on_one_of_its_addresses_is_not_the_one_it_picks";
+    alone_async(module_path!(), name, async || {
+        // A few percent of all ports, where there is IPv6: enough for some starts to meet one.
+        let taken: Vec<_> = (0..800).map_while(|_| TcpListener::bind("[::1]:0").ok()).collect();
+        for _ in 0..300 {
+            let server = Server::start().await.expect("other ports are free");
+            server.shutdown().await;
+        }
+        drop(taken);
+    });
 }
 
 #[tokio::test]
@@ -234,7 +249,7 @@ async fn a_server_on_a_unix_socket_may_have_a_port_too() {
 /// What of a server is random.
 async fn random_traits(seed: u64) -> Vec<String> {
     let builder = Server::builder().no_socket().shards(1).clock(Clock::manual()).seed(seed);
-    let server = builder.start().await.unwrap();
+    let server = builder.start().await.expect("a server starts");
     let mut client = Wire::memory(&server);
     for number in 0..100 {
         client.call(&format!("SET key:{number} value")).await;

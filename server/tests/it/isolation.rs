@@ -72,7 +72,7 @@ fn watch(direct: &mut Direct, sights: usize) {
     let request = [&["MGET"], &TOGETHER[..]].concat();
     let (mut last, mut seen) = (Value::Null, 0);
     while seen < sights {
-        let reply = direct.call(&request).unwrap();
+        let reply = direct.call(&request).expect("a list");
         let Value::Array { data, .. } = &reply else { panic!("{reply:?}") };
         assert!(data.iter().all(|value| *value == data[0]), "{data:?}");
         seen += usize::from(reply != last);

@@ -31,13 +31,21 @@ async fn dropping_a_server_ends_its_connections_and_gives_its_addresses_back() {
     eventually("its port is free", async || TcpListener::bind(address).is_ok()).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn shutdown_returns_once_all_connections_have_ended() {
+#[test]
+fn shutdown_returns_once_all_connections_have_ended() {
+    // In a process where nobody else takes the ports that are given back.
+    alone(module_path!(), "shutdown_returns_once_all_connections_have_ended", || {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(assert_shutdown_ends_connections());
+    });
+}
+
+async fn assert_shutdown_ends_connections() {
     let scratch = Scratch::new();
     let path = scratch.path("socket");
     for _ in 0..20 {
-        let server = Server::builder().unix_socket(&path).start().await.unwrap();
-        let address = server.address().unwrap();
+        let server = Server::builder().unix_socket(&path).start().await.expect("a server starts");
+        let address = server.address().expect("it listens");
         let mut clients = Vec::new();
         for _ in 0..10 {
             let mut client = Wire::memory(&server);

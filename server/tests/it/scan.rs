@@ -62,7 +62,13 @@ fn assert_lasting(returned: &[String], what: &str) {
 }
 
 async fn server(shards: usize) -> (Server, Direct) {
-    let server = Server::builder().no_socket().shards(shards).seed(5).start().await.unwrap();
+    let server = Server::builder()
+        .no_socket()
+        .shards(shards)
+        .seed(5)
+        .start()
+        .await
+        .expect("a server starts");
     let mut direct = server.direct();
     add(&mut direct, "lasting", LASTING);
     (server, direct)

@@ -176,8 +176,8 @@ pub(crate) fn alone(module: &str, name: &str, body: impl FnOnce()) {
     again.args([&format!("{module}::{name}"), "--exact", "--nocapture", "--test-threads=1"]);
     let output = again.env(MARK, "1").output().expect("the tests can be run again");
     let text = String::from_utf8_lossy(&output.stdout);
-    for figure in text.lines().filter(|line| line.starts_with("figure: ")) {
-        println!("{figure}");
+    for figure in text.lines().filter_map(|line| line.split_once("figure: ")) {
+        println!("figure: {}", figure.1);
     }
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && text.contains("1 passed"), "{text}{errors}");

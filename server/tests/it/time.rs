@@ -8,10 +8,14 @@ use crate::support::{Wire, assert_serves, eventually};
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// More than a test ever waits.
+const HOUR: Duration = Duration::from_secs(3600);
+
 async fn server() -> (Server, Wire<MemoryStream>) {
     let clock = Clock::manual_at(UNIX_EPOCH + Duration::from_millis(1_700_000_000_500));
     let builder = Server::builder().no_socket().clock(clock);
-    let server = builder.parameter("enable-debug-command", "yes").start().await.unwrap();
+    let server =
+        builder.parameter("enable-debug-command", "yes").start().await.expect("a server starts");
     let client = Wire::memory(&server);
     (server, client)
 }
@@ -104,10 +108,10 @@ async fn sweeping_can_be_turned_off() {
 async fn a_pause_ends_when_its_time_has_come() {
     let (server, mut client) = server().await;
     let mut held = Wire::memory(&server);
-    assert_eq!(client.call("CLIENT PAUSE 10000 ALL").await, "OK");
+    assert_eq!(client.call("CLIENT PAUSE 3600000 ALL").await, "OK");
     held.send(b"INCR key\r\n").await;
     assert!(is_held(&mut held).await);
-    server.clock().advance(Duration::from_millis(9999));
+    server.clock().advance(Duration::from_millis(3_599_999));
     assert!(is_held(&mut held).await);
     assert!(!server.direct().exists("key"));
     server.clock().advance(Duration::from_millis(1));
@@ -118,7 +122,7 @@ async fn a_pause_ends_when_its_time_has_come() {
 async fn a_pause_of_writes_lets_reads_through_and_can_be_ended() {
     let (server, mut client) = server().await;
     let mut held = Wire::memory(&server);
-    assert_eq!(client.call("CLIENT PAUSE 10000 WRITE").await, "OK");
+    assert_eq!(client.call("CLIENT PAUSE 3600000 WRITE").await, "OK");
     assert_eq!(client.call("GET key").await, "(nil)");
     held.send(b"SET key value\r\n").await;
     assert!(is_held(&mut held).await);
@@ -130,11 +134,11 @@ async fn a_pause_of_writes_lets_reads_through_and_can_be_ended() {
 async fn debug_sleep_ends_when_its_time_has_come() {
     let (server, mut client) = server().await;
     let mut other = Wire::memory(&server);
-    client.send(b"DEBUG SLEEP 5\r\n").await;
+    client.send(b"DEBUG SLEEP 3600\r\n").await;
     assert!(is_held(&mut client).await);
     other.send(b"PING\r\n").await;
     assert!(is_held(&mut other).await, "a sleeping server answers nobody");
-    server.clock().advance(5 * SECOND);
+    server.clock().advance(HOUR);
     assert_eq!(client.reply().await, "OK");
     assert_eq!(other.reply().await, "PONG");
 }

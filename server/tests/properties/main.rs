@@ -46,7 +46,7 @@ const TOKENS: &[&[u8]] = &[
 /// Runs a property so many times, each time with a seed of its own.
 fn run(test: &str, cases: u64, property: impl Fn(&mut Random)) {
     let only = std::env::var(SEED).ok().and_then(|seed| seed.parse::<u64>().ok());
-    let first = test.bytes().fold(0, |sum: u64, byte| (sum << 8 | sum >> 56) ^ u64::from(byte));
+    let first = test.bytes().fold(0, |sum: u64, byte| sum.rotate_left(8) ^ u64::from(byte));
     let mut seeds = Random::seeded(first);
     for seed in
         only.into_iter().chain((0..cases).map(|_| seeds.number()).filter(|_| only.is_none()))

@@ -146,7 +146,7 @@ fn announced_sizes_take_no_memory() {
         }
         // What did arrive of it is held, and no more.
         for client in &mut clients[40..60] {
-            client.send(&[b'x'; 100_000]).await;
+            client.send(&b"x".repeat(100_000)).await;
         }
         assert_serves(&server).await;
         let grown = resident_bytes().saturating_sub(before);

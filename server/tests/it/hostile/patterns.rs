@@ -10,7 +10,7 @@ use crate::support::{Wire, assert_serves};
 const SOON: Duration = Duration::from_millis(500);
 
 async fn assert_no_match(pattern: &str) {
-    let server = Server::builder().no_socket().start().await.unwrap();
+    let server = Server::builder().no_socket().start().await.expect("a server starts");
     let mut client = Wire::memory(&server);
     for number in 0..10 {
         let key = format!("{}{number}", "a".repeat(40));

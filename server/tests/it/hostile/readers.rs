@@ -16,7 +16,7 @@ const ALLOWED: usize = 96 * MEGABYTE;
 
 /// Lets a client ask for more than memory holds, and another one work meanwhile.
 async fn assert_bounded(value_size: usize, requests: usize) {
-    let server = Server::start().await.unwrap();
+    let server = Server::start().await.expect("a server starts");
     let mut other = Wire::tcp(&server).await;
     let value = "x".repeat(value_size);
     assert_eq!(other.request(&["SET", "key", &value]).await, "OK");

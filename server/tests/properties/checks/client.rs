@@ -100,10 +100,12 @@ impl CheckedClient {
             exchange.request.iter().take(4).map(|word| word.to_ascii_lowercase()).collect();
         let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
         let expected = match (self.hearing, &*words) {
-            (_, [] | [b"client", b"reply", b"on"] | [b"reset"]) => 1,
-            (Hearing::All, [b"client", b"reply", b"off" | b"skip"]) => counted.replies.min(1),
-            (Hearing::All, [b"shutdown", ..]) if is_last => 0,
-            (Hearing::All, _) => 1,
+            // Whoever monitors already hears nothing more about it, and whoever asked for silence
+            // perhaps not even why the connection ends.
+            (Hearing::All, [b"client", b"reply", b"off" | b"skip"] | [b"monitor"])
+            | (Hearing::Nothing | Hearing::NotNext, []) => counted.replies.min(1),
+            (Hearing::All, [b"shutdown" | b"post" | b"host:", ..]) if is_last => 0,
+            (_, [b"client", b"reply", b"on"] | [b"reset"]) | (Hearing::All, _) => 1,
             (Hearing::Nothing | Hearing::NotNext, _) => 0,
         };
         self.hearing = self.hearing.after(&words, counted.replies);

@@ -23,7 +23,7 @@ pub fn check_text(text: &[u8]) -> Option<Config> {
 
 /// The same through a file, which is then brought up to date.
 pub fn check_file(text: &[u8], path: &Path) {
-    if check_text(text).is_none() {
+    if check_text(text).is_none_or(|config| !is_plain(&config.value("bind"))) {
         return;
     }
     std::fs::write(path, text).expect("the directory can be written to");
@@ -38,6 +38,13 @@ pub fn check_file(text: &[u8], path: &Path) {
         let name = parameter.name;
         assert_eq!(before.value(name), after.value(name), "{name}: {}", rewritten.escape_ascii());
     }
+}
+
+/// Whether these could be addresses. They are written without quotes, and until a server listens
+/// nobody looks at them.
+fn is_plain(addresses: &Option<String>) -> bool {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || ".:*- ".contains(letter);
+    addresses.as_deref().unwrap_or_default().chars().all(is_plain)
 }
 
 /// Whether any line could name another file, however it is quoted.

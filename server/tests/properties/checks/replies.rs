@@ -16,9 +16,9 @@ pub fn count(mut bytes: &[u8], is_resp3: bool) -> Result<Counted, String> {
     let mut counted = Counted::default();
     while let Some(kind) = bytes.first() {
         if *kind == b'>' && is_resp3 {
-            counted.pushes += 1
+            counted.pushes += 1;
         } else {
-            counted.replies += 1
+            counted.replies += 1;
         }
         bytes = skip(bytes, is_resp3)?;
     }
