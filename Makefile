@@ -3,6 +3,7 @@
 CARGO ?= cargo
 PORT ?= 6379
 ARGS ?=
+SEED ?= 72
 REDLET = $(or $(CARGO_TARGET_DIR),target)/release/redlet
 
 .PHONY: run test check conformance clients bench fuzz
@@ -12,9 +13,10 @@ run:
 	$(CARGO) run --release -p redlet -- --port $(PORT) $(ARGS)
 
 # Everything that must be green. Brings the real servers where it can, and says what it could not.
+# SEED is that of the random commands that redlet and a real server are sent in step.
 test:
 	scripts/peers install || echo "make test: no real server to compare with; redlet is tested alone"
-	$(CARGO) test --workspace --features redlet/redis,redlet/fuzzing
+	DIFFERENTIAL_SEED=$(SEED) $(CARGO) test --workspace --features redlet/redis,redlet/fuzzing
 
 # Formatting, lints and documentation, without a warning.
 check:

@@ -23,7 +23,7 @@ pub fn check_text(text: &[u8]) -> Option<Config> {
 
 /// The same through a file, which is then brought up to date.
 pub fn check_file(text: &[u8], path: &Path) {
-    if check_text(text).is_none_or(|config| !is_plain(&config.value("bind"))) {
+    if check_text(text).is_none_or(|config| !is_plain(config.value("bind").as_deref())) {
         return;
     }
     std::fs::write(path, text).expect("the directory can be written to");
@@ -40,11 +40,12 @@ pub fn check_file(text: &[u8], path: &Path) {
     }
 }
 
-/// Whether these could be addresses. They are written without quotes, and until a server listens
-/// nobody looks at them.
-fn is_plain(addresses: &Option<String>) -> bool {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || ".:*- ".contains(letter);
-    addresses.as_deref().unwrap_or_default().chars().all(is_plain)
+/// Whether each word could be an address. They are written without quotes, and until a server
+/// listens nobody looks at them.
+fn is_plain(addresses: Option<&str>) -> bool {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || ".:*-".contains(letter);
+    let mut words = addresses.unwrap_or_default().split(' ');
+    words.all(|word| !word.is_empty() && word.chars().all(is_plain))
 }
 
 /// Whether any line could name another file, however it is quoted.
