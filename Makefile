@@ -44,4 +44,4 @@ bench:
 
 # Coverage-guided fuzzing; SECONDS for each target.
 fuzz:
-	fuzz/run $(SECONDS)
+	server/fuzz/run $(SECONDS)

@@ -171,8 +171,9 @@ impl OverLimit {
         let pending = pending as i64;
         let over_soft = limit.soft > 0 && pending > limit.soft;
         self.since_ms = self.since_ms.or(Some(now_ms)).filter(|_| over_soft);
-        let over_long =
-            self.since_ms.is_some_and(|since_ms| now_ms - since_ms > limit.soft_seconds * 1000);
+        let over_long = self
+            .since_ms
+            .is_some_and(|since_ms| now_ms - since_ms > limit.soft_seconds.saturating_mul(1000));
         (limit.hard > 0 && pending > limit.hard) || over_long
     }
 }

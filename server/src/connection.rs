@@ -113,7 +113,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Executes the requests that have been read, as long as their replies have room.
     fn execute_pending(&mut self) {
         self.session.moment = Moment::now(&self.engine.clock);
-        let longest_bulk = self.engine.config.number(Param::ProtoMaxBulkLen);
+        let longest_bulk = self.engine.config.longest_string();
         while self.waiting.is_none() && !self.closing && self.output.len() < OUTPUT_HIGH_WATER {
             let limits = Limits { longest_bulk, authenticated: self.session.authenticated };
             self.look_ahead(limits);
@@ -124,7 +124,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     tracing::debug!(client = self.session.client.id, %error, "closing");
                     let error = Error::from(error);
                     self.engine.stats.error(&error);
-                    Reply::new(&mut self.output, self.session.protocol()).error(&error);
+                    if !self.session.replies.are_silent() {
+                        Reply::new(&mut self.output, self.session.protocol()).error(&error);
+                    }
                     self.closing = true;
                 }
             }

@@ -72,7 +72,7 @@ pub(crate) fn execute(
     if let Flow::Sleep(duration) = flow
         && !row.command.flags.contains(CommandFlags::BLOCKING)
     {
-        spent_ns += duration.as_nanos() as u64;
+        spent_ns = spent_ns.saturating_add(duration.as_nanos() as u64);
     }
     if let Err(error) = &result {
         output.rewind(mark);

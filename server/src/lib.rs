@@ -35,6 +35,9 @@
 //! | `execute` | the pipeline |
 //! | `command` | the table of commands and their functions, a file per family |
 //! | `session`, `clients` | what is carried for a client, and what others see of it |
+//! | `pause`, `monitor` | holding requests back, showing them to others |
+//! | `stats`, `slowlog`, `latency` | what is counted and remembered of requests |
+//! | `error`, `text` | the texts of errors, and small texts for people |
 //! | `keyspace` | shards, locks, entries, expiry |
 //! | `value` | what a key can hold; pure data structures |
 //! | `resp` | the wire |
@@ -81,3 +84,7 @@ pub use error::Error;
 pub use redis_client::RedisConnection;
 pub use server::{Builder, Server, StartError};
 pub use transport::{BlockingStream, MemoryStream};
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -35,6 +35,13 @@ const DIFFERENCES: &[&str] = &[
      `COMMAND INFO` leaves out the `notes` of key specifications.",
     "There is one user, `default`, who may do everything. `ACL` only tells; it has no `SETUSER`, \
      `DELUSER`, `LOAD`, `SAVE` or `LOG`.",
+    "`SORT` and `SORT_RO` come with lists and sets, `CLIENT TRACKING` and `CLIENT CACHING` with \
+     pub/sub.",
+    "A client that reads nothing is read from no more once 32 MiB of replies wait for it; Redis goes \
+     on until its memory ends.",
+    "Parameters are text in UTF-8. One that asks for what redlet cannot do yet is refused with a \
+     sentence, by `CONFIG SET` too.",
+    "`CONFIG SET` cannot change `port` and `bind`: they are read at start.",
 ];
 
 /// The whole page, as Markdown.

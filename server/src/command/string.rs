@@ -556,7 +556,7 @@ fn change_text(call: &mut Call<'_>, change: impl FnOnce(&mut Vec<u8>) -> usize) 
 }
 
 fn check_length(call: &Call<'_>, length: usize) -> Result<(), Error> {
-    let longest = call.engine.config.number(Param::ProtoMaxBulkLen);
+    let longest = call.engine.config.longest_string();
     if length as u64 > longest as u64 { Err(Error::StringTooLong) } else { Ok(()) }
 }
 

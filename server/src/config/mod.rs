@@ -143,6 +143,11 @@ impl Config {
         }
     }
 
+    /// How long a string may be: what was chosen, but no longer than can be dealt with.
+    pub(crate) fn longest_string(&self) -> i64 {
+        self.number(Param::ProtoMaxBulkLen).min(i64::from(u32::MAX))
+    }
+
     /// Whether how often a key is used counts, rather than when it was used last.
     pub(crate) fn counts_uses(&self) -> bool {
         table::POLICIES[self.number(Param::MaxMemoryPolicy) as usize].ends_with("lfu")

@@ -1,7 +1,7 @@
 //! Properties that hold for any input.
 //!
 //! Each is a function that panics where its property does not hold. The seeded test beside this
-//! module and the fuzz targets in `fuzz/` feed them.
+//! module and the fuzz targets in `server/fuzz/` feed them.
 #![allow(unreachable_pub, reason = "the fuzz targets include this module and use it from outside")]
 #![allow(dead_code, reason = "the seeded test leaves some of it to the fuzz targets")]
 

@@ -3,7 +3,7 @@
 
 use arbitrary::Unstructured;
 
-#[path = "../../server/tests/properties/checks/mod.rs"]
+#[path = "../../tests/properties/checks/mod.rs"]
 pub mod checks;
 
 /// Decisions out of a fuzzer's bytes; once these have run out, always the first possibility.
