@@ -108,7 +108,8 @@ fn it_tells_its_version_and_its_parameters() {
     for argument in ["--version", "-v"] {
         let output = run(&[argument]);
         assert!(output.status.success());
-        let expected = concat!("redlet ", env!("CARGO_PKG_VERSION"), "\n");
+        let version = env!("CARGO_PKG_VERSION");
+        let expected = format!("redlet {version} (follows Redis v=7.2.4)\n");
         assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
     }
     for argument in ["--help", "-h"] {
