@@ -19,8 +19,8 @@ bitflags! {
         const NO_EVICT = 1 << 1;
         const NO_TOUCH = 1 << 2;
         const UNIX_SOCKET = 1 << 3;
-        /// Waits because the server is paused.
-        const PAUSED = 1 << 4;
+        /// Waits: the server is paused, or its command takes its time.
+        const WAITING = 1 << 4;
         const CLOSING = 1 << 5;
     }
 }

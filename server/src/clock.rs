@@ -52,7 +52,8 @@ impl Clock {
             panic!("only a manual clock can be moved: start the server with Clock::manual()");
         };
         let by_us = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
-        manual.now_us.fetch_add(by_us, Ordering::SeqCst);
+        let later = |now_us: i64| Some(now_us.saturating_add(by_us));
+        let _ = manual.now_us.fetch_update(Ordering::SeqCst, Ordering::SeqCst, later);
         manual.moved.notify_waiters();
     }
 

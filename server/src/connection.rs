@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::clients::{ClientFlags, Delivery, OverLimit};
@@ -45,8 +46,8 @@ pub(crate) struct Connection<S> {
     over_limit: OverLimit,
     /// What the next request, or the last reply, has to wait for.
     waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    /// Whether the reply in the output is what waits.
-    withheld: bool,
+    /// The reply that waits.
+    withheld: Bytes,
     closing: bool,
 }
 
@@ -74,7 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             output: Output::default(),
             over_limit: OverLimit::default(),
             waiting: None,
-            withheld: false,
+            withheld: Bytes::new(),
             closing: false,
         }
     }
@@ -98,8 +99,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 Event::Resumed => {
                     self.waiting = None;
-                    self.withheld = false;
-                    self.session.client.lower(ClientFlags::PAUSED);
+                    self.output.write(&std::mem::take(&mut self.withheld));
+                    self.session.client.lower(ClientFlags::WAITING);
                 }
                 Event::Drained => {}
             }
@@ -158,7 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn execute_one(&mut self) {
-        let args = self.decoder.args();
+        let (args, mark) = (self.decoder.args(), self.output.mark());
         match execute(&self.engine, &mut self.session, args, &mut self.output) {
             Flow::Continue => {}
             Flow::Close => self.closing = true,
@@ -169,10 +170,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Flow::Sleep(duration) => {
                 let clock = self.engine.clock.clone();
                 self.waiting = Some(Box::pin(async move { clock.sleep(duration).await }));
-                self.withheld = true;
+                self.withheld = self.output.take_back(mark);
+                self.session.client.raise(ClientFlags::WAITING);
             }
             Flow::Paused => {
-                self.session.client.raise(ClientFlags::PAUSED);
+                self.session.client.raise(ClientFlags::WAITING);
                 let engine = Arc::clone(&self.engine);
                 self.waiting =
                     Some(Box::pin(async move { engine.pause.wait(&engine.clock).await }));
@@ -212,7 +214,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Event>> {
-        if !self.withheld && !self.output.is_empty() {
+        if !self.output.is_empty() {
             let was_full = self.output.len() >= OUTPUT_HIGH_WATER;
             self.send(context)?;
             if was_full && self.output.len() < OUTPUT_HIGH_WATER {

@@ -123,7 +123,8 @@ fn admit(session: &Session, engine: &Engine, args: Args<'_>) -> Result<&'static 
     if row.command.flags.contains(CommandFlags::PROTECTED) && !session.direct {
         admit_protected(engine, session, row.command.name)?;
     }
-    if !session.authenticated && !row.command.flags.contains(CommandFlags::NO_AUTH) {
+    let may_go_on = session.authenticated || !engine.has_password();
+    if !may_go_on && !row.command.flags.contains(CommandFlags::NO_AUTH) {
         count_rejected(engine, row);
         return Err(Error::NoAuth);
     }

@@ -44,7 +44,9 @@ impl Pause {
     }
 
     pub(crate) fn holds(&self, is_write: bool, now_ms: i64) -> bool {
-        let [writes, all] = *self.deadlines.lock().expect("nothing panics while it pauses");
+        let deadlines = self.deadlines.lock().expect("nothing panics while it pauses");
+        let [writes, all] = *deadlines;
+        // Still under the lock: a pause that begins meanwhile must not be forgotten.
         if writes.max(all) <= now_ms {
             self.until_ms.store(0, Ordering::SeqCst);
         }

@@ -56,10 +56,17 @@ impl ConnectionLike for RedisConnection {
         count: usize,
     ) -> RedisResult<Vec<Value>> {
         self.send(packed)?;
-        for _ in 0..offset {
-            self.receive()?.extract_error()?;
+        // All replies are read whatever they are: one left behind would answer the next command.
+        let (mut replies, mut first_error) = (Vec::with_capacity(count), None);
+        for index in 0..offset + count {
+            let reply = self.receive()?;
+            if index >= offset {
+                replies.push(reply);
+            } else if let Err(error) = reply.extract_error() {
+                first_error.get_or_insert(error);
+            }
         }
-        (0..count).map(|_| self.receive()).collect()
+        first_error.map_or(Ok(replies), Err)
     }
 
     fn get_db(&self) -> i64 {

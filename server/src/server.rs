@@ -141,9 +141,17 @@ impl Builder {
         let runtime = runtime.map_err(|error| StartError(format!("no runtime: {error}")))?;
         let handle = runtime.handle().clone();
         let mut state = engine.state();
-        let mut server = {
+        let launched = {
             let _inside = runtime.enter();
-            Server::launch(engine, no_socket, handle)?
+            Server::launch(engine, no_socket, handle)
+        };
+        let mut server = match launched {
+            Ok(server) => server,
+            Err(error) => {
+                // Waiting for it here would not be allowed on a thread of another runtime.
+                runtime.shutdown_background();
+                return Err(error);
+            }
         };
         let ended = server.task.clone();
         let run = move || {
@@ -343,7 +351,8 @@ async fn background(engine: Arc<Engine>) {
     loop {
         let round = Duration::from_secs(1) / engine.config.number(Param::Hz).max(1) as u32;
         engine.clock.sleep(round).await;
-        if engine.sweeps.load(Ordering::Relaxed) && !engine.pause.is_on() {
+        if engine.sweeps.load(Ordering::Relaxed) && !engine.pause.holds(true, engine.clock.now_ms())
+        {
             let effort = engine.config.number(Param::ActiveExpireEffort).clamp(1, 10) as u32;
             sweep(&engine, round * (SWEEP_PERCENT + 2 * effort) / 100).await;
         }
@@ -373,9 +382,10 @@ fn end_idle(engine: &Engine) {
         return;
     }
     let now_ms = engine.clock.now_ms();
+    let spared = ClientFlags::MONITOR.union(ClientFlags::WAITING);
     for client in engine.clients.all() {
         let idle_ms = now_ms - client.seen.last_used_ms.load(Ordering::Relaxed);
-        if idle_ms > timeout_ms && !client.has(ClientFlags::MONITOR) {
+        if idle_ms > timeout_ms && !client.flags().intersects(spared) {
             client.kill();
         }
     }

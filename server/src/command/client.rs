@@ -316,7 +316,7 @@ fn describe(client: &Client, now_ms: i64) -> String {
 fn flag_letters(flags: ClientFlags) -> String {
     let letters = [
         (ClientFlags::MONITOR, 'O'),
-        (ClientFlags::PAUSED, 'b'),
+        (ClientFlags::WAITING, 'b'),
         (ClientFlags::CLOSING, 'c'),
         (ClientFlags::UNIX_SOCKET, 'U'),
         (ClientFlags::NO_EVICT, 'e'),

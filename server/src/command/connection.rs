@@ -74,7 +74,7 @@ fn hello(call: &mut Call<'_>) -> Result<(), Error> {
     if let Some((user, password)) = options.credentials {
         authenticate(call, user, password)?;
     }
-    if !call.session.authenticated {
+    if !call.session.authenticated && call.engine.has_password() {
         return Err(Error::coded(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
              HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and \
@@ -252,7 +252,7 @@ fn reset(call: &mut Call<'_>) -> Result<(), Error> {
     session.select(0);
     session.speak(Protocol::Resp2);
     session.replies = Replies::On;
-    session.authenticated = !call.engine.has_password();
+    session.authenticated = session.direct || !call.engine.has_password();
     session.client.names().name.clear();
     session.client.lower(ClientFlags::NO_EVICT.union(ClientFlags::NO_TOUCH));
     call.engine.monitors.remove(&session.client);

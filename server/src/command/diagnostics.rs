@@ -24,6 +24,9 @@ const MONITOR: Command = Command {
 
 /// A client that monitors already gets no reply, which no client waits for.
 fn monitor(call: &mut Call<'_>) -> Result<(), Error> {
+    if call.session.direct {
+        return Err(Error::err("MONITOR needs a connection"));
+    }
     let client = &call.session.client;
     if !client.has(ClientFlags::MONITOR) {
         call.engine.monitors.add(client);

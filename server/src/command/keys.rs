@@ -349,7 +349,8 @@ fn copy(call: &mut Call<'_>) -> Result<(), Error> {
     call.txn.select(target);
     let free = replace || !call.txn.contains(to);
     if free {
-        call.txn.put(to, entry.value.clone(), entry.deadline_ms());
+        let deadline_ms = entry.deadline_ms();
+        call.txn.put(to, entry.value, deadline_ms);
     }
     call.txn.select(home);
     call.reply.flag(free);

@@ -472,7 +472,10 @@ fn getrange(call: &mut Call<'_>) -> Result<(), Error> {
     let bytes = text.bytes(&mut digits);
     let range = clamp_range(start, end, bytes.len());
     match text {
-        Text::Shared(shared) => call.reply.shared_bulk(&shared.slice(range)),
+        // A slice keeps all of its value alive: only one that is most of it may.
+        Text::Shared(shared) if range.len() > shared.len() / 2 => {
+            call.reply.shared_bulk(&shared.slice(range));
+        }
         _ => call.reply.bulk(&bytes[range]),
     }
     Ok(())

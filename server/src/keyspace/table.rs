@@ -10,6 +10,8 @@ use crate::value::Compact;
 const SMALLEST: usize = 4;
 /// How many buckets move to the new array with each change while the table is resizing.
 const MOVED_AT_ONCE: usize = 4;
+/// So many that shrinking is over before the table has become small enough to shrink again.
+const MOVED_WHEN_SHRINKING: usize = 16;
 
 /// Most buckets hold one slot at most: it lies in the bucket itself, where one look finds it.
 #[derive(Debug, Default)]
@@ -80,6 +82,11 @@ impl Table {
             buckets[at].remove(hash, key)
         })?;
         self.length -= 1;
+        if self.length == 0 {
+            // Nothing is left to move.
+            *self = Table::default();
+            return Some(slot.entry);
+        }
         if self.length < self.buckets.len() / 8 {
             self.resize(self.buckets.len() / 2);
         }
@@ -145,7 +152,8 @@ impl Table {
 
     /// Moves some buckets of the old array, if there is one.
     fn step(&mut self) {
-        for _ in 0..MOVED_AT_ONCE {
+        let shrinks = self.old.len() > self.buckets.len();
+        for _ in 0..if shrinks { MOVED_WHEN_SHRINKING } else { MOVED_AT_ONCE } {
             if self.moved == self.old.len() {
                 self.old = Vec::new();
                 self.moved = 0;

@@ -324,7 +324,7 @@ impl Txn<'_> {
         }
     }
 
-    /// A key picked at random, each as likely as any other.
+    /// A key picked at random, each about as likely as any other.
     pub(crate) fn random_key(&self, random: &Random) -> Option<Box<[u8]>> {
         const ATTEMPTS: usize = 400;
         let lengths = self.shards().map(|shard| shard.databases[self.database].table().len());

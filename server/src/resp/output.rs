@@ -69,6 +69,11 @@ impl Output {
         }
     }
 
+    /// Takes back what was written since the mark, to be written later. Nothing of it is shared.
+    pub(crate) fn take_back(&mut self, mark: Mark) -> Bytes {
+        self.buffer.split_off(mark.buffer).into()
+    }
+
     /// The next pieces to send, as many as `slices` holds; says how many.
     pub(crate) fn pieces<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let (mut count, mut from) = (0, self.sent);
@@ -116,17 +121,25 @@ impl Output {
             if self.sent < first.at || within < first.bytes.len() {
                 first.bytes.advance(within);
                 self.shared_bytes -= within;
-                return;
+                return self.compact();
             }
             self.shared_bytes -= within;
             count -= within;
             self.shared.pop_front();
         }
         self.sent += count;
-        if self.sent == self.buffer.len() {
+        self.compact();
+    }
+
+    /// Gives back what has been sent, once it is the larger part of the buffer.
+    fn compact(&mut self) {
+        if self.shared.is_empty() && self.sent == self.buffer.len() {
             self.reset();
         } else if self.sent > KEPT_CAPACITY && self.sent > self.buffer.len() / 2 {
             self.buffer.drain(..self.sent);
+            for spliced in &mut self.shared {
+                spliced.at -= self.sent;
+            }
             self.sent = 0;
         }
     }
@@ -197,5 +210,19 @@ mod tests {
             output.advance(1024);
         }
         assert!(output.buffer.len() < 4 * KEPT_CAPACITY);
+    }
+
+    #[test]
+    fn nor_does_it_while_a_shared_value_is_always_pending() {
+        let mut output = Output::default();
+        let value = Bytes::from(vec![0; WORTH_SHARING]);
+        output.share(&value);
+        for _ in 0..1_000 {
+            output.write(&[0; 1024]);
+            output.share(&value);
+            output.advance(1024 + WORTH_SHARING);
+        }
+        assert!(output.buffer.len() < 4 * KEPT_CAPACITY);
+        assert_eq!(output.len(), WORTH_SHARING);
     }
 }

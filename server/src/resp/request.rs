@@ -18,6 +18,9 @@ use crate::value::number;
 
 /// How much is read at a time.
 const READ_SIZE: usize = 16 * 1024;
+/// What an idle connection keeps for its next request.
+const KEPT_CAPACITY: usize = 64 * 1024;
+const KEPT_ARGUMENTS: usize = 1024;
 /// From this size on an argument that is still arriving gets a buffer of its own.
 const LARGE_ARGUMENT: usize = 16 * 1024;
 /// Once this much of a large argument has arrived, room is made for all of it at once.
@@ -131,7 +134,7 @@ impl Decoder {
             State::Filling { argument, .. } => argument.len(),
             _ => 0,
         };
-        let arguments = self.spans.capacity() * size_of::<Span>();
+        let arguments = self.spans.len() * size_of::<Span>();
         self.buffer.len() - self.start_of_requests() + self.large_bytes + filling + arguments
     }
 
@@ -190,8 +193,12 @@ impl Decoder {
             span.renumber(large);
         }
         if self.spans.is_empty() && self.position == self.buffer.len() {
-            self.buffer.clear();
             self.position = 0;
+            self.buffer.clear();
+            if self.buffer.capacity() > KEPT_CAPACITY {
+                self.buffer = BytesMut::new();
+            }
+            self.spans.shrink_to(KEPT_ARGUMENTS);
         }
     }
 
