@@ -144,6 +144,18 @@ async fn debug_sleep_ends_when_its_time_has_come() {
 }
 
 #[tokio::test]
+async fn waiting_keeps_back_no_earlier_reply_and_is_not_idling() {
+    let (server, mut client) = server().await;
+    assert_eq!(client.call("CONFIG SET timeout 30").await, "OK");
+    client.send(b"PING\r\nWAIT 1 3600000\r\nPING\r\n").await;
+    assert_eq!(client.reply().await, "PONG");
+    assert!(is_held(&mut client).await);
+    server.clock().advance(HOUR);
+    assert_eq!(client.reply().await, "0");
+    assert_eq!(client.reply().await, "PONG");
+}
+
+#[tokio::test]
 async fn idle_clients_are_ended_by_the_clock() {
     let (server, mut client) = server().await;
     let mut idle = Wire::memory(&server);
