@@ -288,7 +288,7 @@ impl Txn<'_> {
         }
     }
 
-    /// How many entries the database has, those not counted out that expired a moment ago.
+    /// How many entries the database has, those included that have expired and not been removed.
     pub(crate) fn len(&self) -> usize {
         self.figures().keys
     }

@@ -2,8 +2,8 @@
 //!
 //! The decoder keeps its place between reads, so a request that arrives byte by byte is looked
 //! at once. Arguments stay where they were read; a large one gets a buffer of its own, so that
-//! it can become a value without being copied. Memory follows what has arrived, never what a
-//! client announces.
+//! it can become a value without being copied. Memory follows what has arrived, not what a
+//! client announces; only the rest of a large argument is reserved once 64 KiB of it have come.
 
 use std::collections::VecDeque;
 use std::fmt;
