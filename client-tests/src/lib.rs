@@ -6,6 +6,8 @@
     reason = "the suite observes servers from outside, in real time"
 )]
 
+use std::process::ExitCode;
+
 pub mod case;
 pub mod case_file;
 pub mod decode;
@@ -17,3 +19,14 @@ pub mod target;
 pub mod text;
 pub mod variables;
 pub mod wire;
+/// How a program of this suite ends: whether all passed, or why nothing could be said.
+pub fn conclude(result: Result<bool, String>) -> ExitCode {
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -88,14 +88,7 @@ type Entry = Vec<Reply>;
 type Entries = BTreeMap<String, Entry>;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(why) => {
-            eprintln!("{why}");
-            ExitCode::FAILURE
-        }
-    }
+    client_tests::conclude(run())
 }
 
 fn run() -> Result<bool, String> {

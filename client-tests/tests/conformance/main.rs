@@ -20,14 +20,7 @@ use tokio::sync::mpsc;
 use crate::{arguments::Arguments, jobs::Jobs, lane::Finished, progress::Progress, report::Report};
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(why) => {
-            eprintln!("{why}");
-            ExitCode::FAILURE
-        }
-    }
+    client_tests::conclude(run())
 }
 
 fn run() -> Result<bool, String> {

@@ -38,14 +38,7 @@ const MOST_REPEATED: usize = 200;
 const ROUND: usize = 200;
 
 fn main() -> ExitCode {
-    match run() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(why) => {
-            eprintln!("{why}");
-            ExitCode::FAILURE
-        }
-    }
+    client_tests::conclude(run())
 }
 
 fn run() -> Result<bool, String> {
