@@ -79,24 +79,42 @@ impl Acceptor {
         self.engine.clock.sleep(REST).await;
     }
 
-    /// Serves a connection, or tells it why not.
-    pub(crate) fn admit<S>(&self, mut stream: S, peer: &Peer)
+    /// Serves a connection on a task of its own.
+    fn admit<S>(&self, stream: S, peer: &Peer)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let engine = Arc::clone(&self.engine);
-        if let Some(refusal) = refusal(&engine, peer) {
-            engine.stats.rejected_connections.fetch_add(1, Ordering::Relaxed);
-            tokio::spawn(async move { stream.write_all(refusal.as_bytes()).await });
-            return;
+        tokio::spawn(self.serve(stream, peer));
+    }
+
+    /// Serves a connection, or tells it why not.
+    pub(crate) fn serve<S>(
+        &self,
+        stream: S,
+        peer: &Peer,
+    ) -> impl Future<Output = ()> + Send + use<S>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let admitted = if let Some(refusal) = refusal(&self.engine, peer) {
+            self.engine.stats.rejected_connections.fetch_add(1, Ordering::Relaxed);
+            Err((stream, refusal))
+        } else {
+            let engine = Arc::clone(&self.engine);
+            let session = new_session(&engine, peer);
+            Ok((Connection::new(engine, session, stream), self.task.clone()))
+        };
+        async move {
+            match admitted {
+                Ok((connection, task)) => {
+                    connection.serve().await;
+                    drop(task);
+                }
+                Err((mut stream, refusal)) => {
+                    let _ = stream.write_all(refusal.as_bytes()).await;
+                }
+            }
         }
-        let session = new_session(&engine, peer);
-        let connection = Connection::new(engine, session, stream);
-        let task = self.task.clone();
-        tokio::spawn(async move {
-            connection.serve().await;
-            drop(task);
-        });
     }
 }
 

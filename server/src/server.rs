@@ -17,7 +17,7 @@ use crate::config::{Config, ConfigError, Param};
 use crate::direct::Direct;
 use crate::engine::{Engine, State};
 use crate::random::Random;
-use crate::transport::{BlockingStream, MemoryStream};
+use crate::transport::{self, BlockingStream, MemoryStream};
 
 /// What share of each round the sweeper may take, besides two percent for each level of effort,
 /// and how long it may keep requests waiting.
@@ -282,10 +282,9 @@ impl Server {
 
     /// A connection to the server without TCP.
     pub fn connect(&self) -> MemoryStream {
-        let (client, server) = MemoryStream::pair();
-        let _inside = self.runtime.enter();
-        self.acceptor().admit(server, &Peer::Memory);
-        client
+        let (client, server) = transport::pipe();
+        let serving = self.acceptor().serve(server, &Peer::Memory);
+        MemoryStream::new(client, serving, self.runtime.clone())
     }
 
     /// A connection to the server without TCP, for code that blocks.

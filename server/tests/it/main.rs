@@ -12,6 +12,7 @@ mod embed;
 mod hostile;
 mod isolation;
 mod lifecycle;
+mod memory;
 mod scan;
 mod start_time;
 mod time;
