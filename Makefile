@@ -6,7 +6,7 @@ ARGS ?=
 SEED ?= 72
 REDLET = $(or $(CARGO_TARGET_DIR),target)/release/redlet
 
-.PHONY: run test check conformance clients bench fuzz
+.PHONY: run test check conformance clients bench instructions fuzz
 
 # Serves on 127.0.0.1:6379, or on PORT; ARGS are given to redlet as they are.
 run:
@@ -41,6 +41,11 @@ bench:
 	$(CARGO) build --release -p redlet
 	$(CARGO) bench -p benches
 	REDLET_BIN=$(abspath $(REDLET)) benches/compare $(ARGS)
+
+# Instructions per request, which may not grow: compared with benches/instructions.txt, or written to it with
+# ARGS=--update. It needs valgrind, and flags for one kind of processor would change the counts.
+instructions:
+	RUSTFLAGS= $(CARGO) run --release -p benches --bin instructions -- $(ARGS)
 
 # Coverage-guided fuzzing; SECONDS for each target.
 fuzz:

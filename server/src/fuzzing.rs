@@ -2,7 +2,9 @@
 //!
 //! Only there with the feature `fuzzing`, hidden from the documentation, and no promise to
 //! anybody: what is behind a door may change as it likes. The properties that are checked
-//! through them are in `tests/properties`.
+//! through them are in `tests/properties`. The doors for the benches are in `measuring`.
+
+mod measuring;
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -22,6 +24,8 @@ use crate::resp::{Decoder, Limits, Output, Protocol, Reply};
 use crate::value::long_double::LongDouble;
 use crate::value::{glob, number};
 use crate::{engine, session};
+
+pub use measuring::{Connection, Replies, RequestDecoder};
 
 /// The arguments of a request, its command's name first.
 pub type Request = Vec<Vec<u8>>;
