@@ -6,7 +6,7 @@ ARGS ?=
 SEED ?= 72
 REDLET = $(or $(CARGO_TARGET_DIR),target)/release/redlet
 
-.PHONY: run test check conformance clients bench instructions fuzz
+.PHONY: run test check conformance clients bench instructions fuzz miri
 
 # Serves on 127.0.0.1:6379, or on PORT; ARGS are given to redlet as they are.
 run:
@@ -50,3 +50,7 @@ instructions:
 # Coverage-guided fuzzing; SECONDS for each target.
 fuzz:
 	server/fuzz/run $(SECONDS)
+
+# The keyspace's own tests under Miri, which sees what unsafe code must not do. It needs a nightly toolchain with miri.
+miri:
+	MIRIFLAGS=-Zmiri-strict-provenance $(CARGO) +nightly miri test -p redlet --lib --no-default-features keyspace::

@@ -89,12 +89,12 @@ pub(crate) fn execute(
 }
 
 /// Runs the command's function with its keys locked.
-fn run(
-    engine: &Engine,
-    session: &mut Session,
+fn run<'a>(
+    engine: &'a Engine,
+    session: &'a mut Session,
     row: &'static Registered,
-    args: Args<'_>,
-    output: &mut Output,
+    args: Args<'a>,
+    output: &'a mut Output,
 ) -> (Result<(), Error>, Redacted, Flow) {
     let mut call = Call {
         engine,
@@ -175,7 +175,7 @@ fn is_paused(engine: &Engine, session: &Session, row: &Registered) -> bool {
 }
 
 /// Locks what the command's row says that it uses.
-fn lock<'a>(engine: &'a Engine, session: &Session, row: &Registered, args: Args<'_>) -> Txn<'a> {
+fn lock<'a>(engine: &'a Engine, session: &Session, row: &Registered, args: Args<'a>) -> Txn<'a> {
     let (database, now_ms) = (session.database(), session.moment.now_ms());
     let mut txn = match row.command.locks {
         Locks::All => engine.keyspace.lock_all(database, now_ms),

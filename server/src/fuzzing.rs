@@ -19,6 +19,7 @@ use crate::config::{Config, ConfigError, Param};
 use crate::error::Error;
 use crate::execute::{Flow, execute};
 use crate::journal::payload::{self, Restored};
+use crate::keyspace::model;
 use crate::random::Random;
 use crate::resp::{Decoder, Limits, Output, Protocol, Reply};
 use crate::value::long_double::LongDouble;
@@ -278,4 +279,23 @@ pub fn print_long_double(text: &[u8]) -> Option<String> {
 /// The sum of two numbers as INCRBYFLOAT computes it.
 pub fn add_long_doubles(one: &[u8], other: &[u8]) -> Option<String> {
     Some(LongDouble::parse(one)?.add(LongDouble::parse(other)?).format())
+}
+
+/// Does the same to a table of keys and to a map, and panics if they differ. `luck` says how
+/// badly the hashes are spread.
+pub fn compare_table(luck: u8, operations: &[(u8, u16)]) {
+    let luck = model::LUCK[usize::from(luck) % model::LUCK.len()];
+    let mut pair = model::Pair::new(luck);
+    for &(operation, number) in operations {
+        let (first, value) = (u64::from(number), u64::from(operation));
+        match operation % 8 {
+            0 => pair.look_up(first),
+            1 | 2 => pair.put(first, value),
+            3 | 4 => pair.remove(first),
+            5 => (first..first + 100).for_each(|number| pair.put(number, value)),
+            6 => (first..first + 100).for_each(|number| pair.remove(number)),
+            _ => pair.compare(),
+        }
+    }
+    pair.compare();
 }

@@ -5,9 +5,9 @@ use super::metadata::{Group, KeySpec, categories, flags};
 use super::string::text;
 use crate::error::Error;
 use crate::execute::Call;
+use crate::value::Text;
 use crate::value::long_double::LongDouble;
 use crate::value::string::LONGEST_INTEGER;
-use crate::value::{Text, Value};
 
 pub(super) const COMMANDS: &[&Command] = &[&INCR, &DECR, &INCRBY, &DECRBY, &INCRBYFLOAT];
 
@@ -83,7 +83,7 @@ fn decrby(call: &mut Call<'_>) -> Result<(), Error> {
 fn add(call: &mut Call<'_>, increment: i64) -> Result<(), Error> {
     let key = call.args.at(1);
     let present = match call.txn.peek(key) {
-        Some(entry) => text(&entry.value)?.integer().ok_or(Error::NotInteger)?,
+        Some(entry) => text(entry.value())?.integer().ok_or(Error::NotInteger)?,
         None => 0,
     };
     let sum = present.checked_add(increment).ok_or(Error::Overflow)?;
@@ -107,33 +107,23 @@ const INCRBYFLOAT: Command = Command {
 };
 
 fn incrbyfloat(call: &mut Call<'_>) -> Result<(), Error> {
+    let number = |bytes: &[u8]| LongDouble::parse(bytes).ok_or(Error::NotFloat);
     let present = match call.txn.peek(call.args.at(1)) {
-        Some(entry) => text(&entry.value)?.clone(),
+        Some(entry) => text(entry.value())?,
         None => Text::Integer(0),
     };
-    let number = |bytes: &[u8]| LongDouble::parse(bytes).ok_or(Error::NotFloat);
     let present = number(present.bytes(&mut [0; LONGEST_INTEGER]))?;
     let sum = present.add(number(call.args.at(2))?);
     if sum.is_nan() || sum.is_infinite() {
         return Err(Error::NotANumberOrInfinity);
     }
     let sum = sum.format();
-    replace(call, Text::verbatim(sum.as_ref()));
+    replace(call, Text::Fixed(sum.as_ref()));
     call.reply.bulk(sum.as_ref());
     Ok(())
 }
 
 /// Sets the first key to a new value and leaves its deadline alone.
-fn replace(call: &mut Call<'_>, new: Text) {
-    let key = call.args.at(1);
-    let mut new = Some(Value::String(new));
-    let replaced = call.txn.change(key, |value| {
-        if let Some(new) = new.take() {
-            *value = new;
-        }
-    });
-    match new {
-        Some(new) if replaced.is_none() => call.txn.put(key, new, None),
-        _ => call.txn.touch(key),
-    }
+fn replace(call: &mut Call<'_>, new: Text<'_>) {
+    call.txn.put_keeping_deadline(call.args.at(1), new);
 }

@@ -9,7 +9,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::digest::Digest;
-use super::info::lru_clock;
 use super::metadata::{Group, flags};
 use super::{Command, Locks};
 use crate::config::Param;
@@ -21,7 +20,7 @@ use crate::pause::Held;
 use crate::resp::Protocol;
 use crate::text::quoted;
 use crate::value::string::LONGEST_INTEGER;
-use crate::value::{Text, Value, number};
+use crate::value::{Text, ValueRef, number};
 
 pub(super) const COMMANDS: &[&Command] = &[&DEBUG];
 
@@ -215,26 +214,26 @@ fn object(call: &mut Call<'_>) -> Result<(), Error> {
 }
 
 fn describe(entry: &Entry, now_ms: i64, with_size: bool) -> String {
-    let used_ms = entry.usage().used_ms;
+    let usage = entry.usage();
     let size = if with_size {
-        format!(" serializedlength:{}", saved_bytes(&entry.value))
+        format!(" serializedlength:{}", saved_bytes(entry.value()))
     } else {
         String::new()
     };
     format!(
         "Value at:{:p} refcount:1 encoding:{}{size} lru:{} lru_seconds_idle:{}",
         &raw const *entry,
-        entry.value.encoding(),
-        lru_clock(used_ms),
-        (now_ms - used_ms).max(0) / 1000,
+        entry.value().encoding(),
+        usage.clock_s(),
+        usage.idle_s(now_ms),
     )
 }
 
 /// What the value takes when it is saved.
-fn saved_bytes(value: &Value) -> usize {
+fn saved_bytes(value: ValueRef<'_>) -> usize {
     let mut saved = Vec::new();
     match value {
-        Value::String(text) => {
+        ValueRef::String(text) => {
             payload::write_string(&mut saved, text.bytes(&mut [0; LONGEST_INTEGER]));
         }
     }
@@ -259,7 +258,7 @@ fn populate(call: &mut Call<'_>) -> Result<(), Error> {
             if size > 0 {
                 value.resize(size, 0);
             }
-            call.txn.put(&key, Value::String(Text::verbatim(&value)), None);
+            call.txn.put(&key, Text::Fixed(&value), None);
         }
     }
     call.reply.ok();

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use crate::keyspace::{Entry, Txn};
-use crate::value::Value;
+use crate::value::ValueRef;
 use crate::value::string::LONGEST_INTEGER;
 
 /// A digest in the making. Without anything added it is all zeros.
@@ -45,8 +45,8 @@ impl Digest {
 
     fn add_value(&mut self, entry: &Entry) {
         const STRING: u32 = 0;
-        match &entry.value {
-            Value::String(text) => {
+        match entry.value() {
+            ValueRef::String(text) => {
                 self.add_in_order(&STRING.to_be_bytes());
                 self.add_in_order(text.bytes(&mut [0; LONGEST_INTEGER]));
             }
@@ -136,7 +136,7 @@ mod tests {
 
     fn put(txn: &mut Txn<'_>, database: usize, key: &[u8], value: &[u8], deadline: Option<i64>) {
         txn.select(database);
-        txn.put(key, Value::String(Text::new(value)), deadline);
+        txn.put(key, Text::new(value), deadline);
     }
 
     #[test]

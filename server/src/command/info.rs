@@ -168,7 +168,7 @@ fn server(lines: &mut Lines<'_>, engine: &Engine) {
 }
 
 /// The clock that Redis notes uses with: seconds, in so many bits.
-pub(super) const fn lru_clock(now_ms: i64) -> i64 {
+const fn lru_clock(now_ms: i64) -> i64 {
     const BITS: u32 = 24;
     (now_ms / 1000) & ((1 << BITS) - 1)
 }

@@ -9,7 +9,7 @@ use crate::journal::payload::{self, PayloadError, Restored};
 use crate::keyspace::{Entry, Usage};
 use crate::value::number::parse_integer;
 use crate::value::string::LONGEST_INTEGER;
-use crate::value::{Text, Value, glob};
+use crate::value::{Text, ValueRef, glob};
 
 pub(super) const COMMANDS: &[&Command] = &[
     &DEL, &UNLINK, &EXISTS, &TYPE, &KEYS, &SCAN, &RANDOMKEY, &RENAME, &RENAMENX, &COPY, &MOVE,
@@ -108,7 +108,7 @@ const TYPE: Command = Command {
 
 fn type_of(call: &mut Call<'_>) -> Result<(), Error> {
     call.txn.ignore_usage();
-    let kind = call.txn.read(call.args.at(1)).map_or("none", |entry| entry.value.kind());
+    let kind = call.txn.read(call.args.at(1)).map_or("none", |entry| entry.value().kind());
     call.reply.simple(kind);
     Ok(())
 }
@@ -236,7 +236,7 @@ impl<'a> ScanOptions<'a> {
     }
 
     fn accept(&self, key: &[u8], entry: &Entry) -> bool {
-        let is_kind = |kind: &[u8]| entry.value.kind().as_bytes().eq_ignore_ascii_case(kind);
+        let is_kind = |kind: &[u8]| entry.value().kind().as_bytes().eq_ignore_ascii_case(kind);
         self.kind.is_none_or(is_kind) && self.pattern.is_none_or(|pattern| matches(pattern, key))
     }
 }
@@ -342,15 +342,15 @@ fn copy(call: &mut Call<'_>) -> Result<(), Error> {
     if from == to && target == home {
         return Err(Error::SameObject);
     }
-    let Some(entry) = call.txn.read(from).cloned() else {
+    let Some(mut entry) = call.txn.read(from).cloned() else {
         call.reply.flag(false);
         return Ok(());
     };
     call.txn.select(target);
     let free = replace || !call.txn.contains(to);
     if free {
-        let deadline_ms = entry.deadline_ms();
-        call.txn.put(to, entry.value, deadline_ms);
+        entry.set_usage(Usage::fresh(call.now_ms()));
+        call.txn.put_entry(to, entry);
     }
     call.txn.select(home);
     call.reply.flag(free);
@@ -426,7 +426,7 @@ const OBJECT_ENCODING: Command = Command {
 
 fn object_encoding(call: &mut Call<'_>) -> Result<(), Error> {
     match call.txn.peek(call.args.at(2)) {
-        Some(entry) => call.reply.bulk(entry.value.encoding().as_bytes()),
+        Some(entry) => call.reply.bulk(entry.value().encoding().as_bytes()),
         None => call.reply.null(),
     }
     Ok(())
@@ -448,17 +448,17 @@ const OBJECT_REFCOUNT: Command = Command {
 
 fn object_refcount(call: &mut Call<'_>) -> Result<(), Error> {
     match call.txn.peek(call.args.at(2)) {
-        Some(entry) => call.reply.integer(reference_count(&entry.value)),
+        Some(entry) => call.reply.integer(reference_count(entry.value())),
         None => call.reply.null(),
     }
     Ok(())
 }
 
 /// Redis shares the objects of the integers below 10,000, and shows a count that says so.
-const fn reference_count(value: &Value) -> i64 {
+const fn reference_count(value: ValueRef<'_>) -> i64 {
     match value {
-        Value::String(Text::Integer(0..10_000)) => i32::MAX as i64,
-        Value::String(_) => 1,
+        ValueRef::String(Text::Integer(0..10_000)) => i32::MAX as i64,
+        ValueRef::String(_) => 1,
     }
 }
 
@@ -488,7 +488,7 @@ fn object_idletime(call: &mut Call<'_>) -> Result<(), Error> {
                  adjust.",
             ));
         }
-        Some(entry) => call.reply.integer((now_ms - entry.usage().used_ms).max(0) / 1000),
+        Some(entry) => call.reply.integer(entry.usage().idle_s(now_ms)),
     }
     Ok(())
 }
@@ -559,24 +559,23 @@ const DUMP: Command = Command {
 
 fn dump(call: &mut Call<'_>) -> Result<(), Error> {
     match call.txn.read(call.args.at(1)) {
-        Some(entry) => call.reply.bulk(&serialize(&entry.value)),
+        Some(entry) => call.reply.bulk(&serialize(entry.value())),
         None => call.reply.null(),
     }
     Ok(())
 }
 
-fn serialize(value: &Value) -> Vec<u8> {
+fn serialize(value: ValueRef<'_>) -> Vec<u8> {
     match value {
-        Value::String(text) => payload::dump_string(text.bytes(&mut [0; LONGEST_INTEGER])),
+        ValueRef::String(text) => payload::dump_string(text.bytes(&mut [0; LONGEST_INTEGER])),
     }
 }
 
-fn deserialize(payload: &[u8]) -> Result<Value, Error> {
-    match Restored::parse(payload) {
-        Ok(Restored::String(bytes)) => Ok(Value::String(Text::new(&bytes))),
-        Err(PayloadError::Footer) => Err(Error::err("DUMP payload version or checksum are wrong")),
-        Err(_) => Err(Error::err("Bad data format")),
-    }
+fn deserialize(payload: &[u8]) -> Result<Restored, Error> {
+    Restored::parse(payload).map_err(|error| match error {
+        PayloadError::Footer => Error::err("DUMP payload version or checksum are wrong"),
+        _ => Error::err("Bad data format"),
+    })
 }
 
 const RESTORE: Command = Command {
@@ -613,7 +612,9 @@ fn restore(call: &mut Call<'_>) -> Result<(), Error> {
     if deadline_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms) {
         call.txn.remove(key);
     } else {
-        call.txn.put(key, value, deadline_ms);
+        match value {
+            Restored::String(bytes) => call.txn.put(key, Text::new(&bytes), deadline_ms),
+        }
         if let Some(usage) = options.usage(now_ms) {
             call.txn.set_usage(key, usage);
         }
@@ -657,11 +658,8 @@ impl RestoreOptions {
     }
 
     fn usage(&self, now_ms: i64) -> Option<Usage> {
-        let mut usage = Usage::fresh(now_ms);
-        if let Some(idle_s) = self.idle_s {
-            usage.used_ms = now_ms.saturating_sub(idle_s.saturating_mul(1000));
-        }
-        usage.frequency = self.frequency.unwrap_or(usage.frequency);
-        (self.idle_s.is_some() || self.frequency.is_some()).then_some(usage)
+        let used_s = (now_ms / 1000).saturating_sub(self.idle_s.unwrap_or(0));
+        let frequency = self.frequency.unwrap_or(Usage::fresh(now_ms).frequency());
+        (self.idle_s.is_some() || self.frequency.is_some()).then(|| Usage::new(used_s, frequency))
     }
 }

@@ -10,7 +10,7 @@ use crate::clients::Client;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::execute::Call;
-use crate::keyspace::{DatabaseFigures, Entry};
+use crate::keyspace::{DatabaseFigures, SHARE_OF_TABLE};
 use crate::resp::Reply;
 use crate::session::Session;
 
@@ -69,7 +69,7 @@ fn memory_usage(call: &mut Call<'_>) -> Result<(), Error> {
     }
     let key = call.args.at(2);
     match call.txn.peek(key) {
-        Some(entry) => call.reply.count(entry.memory(key.len())),
+        Some(entry) => call.reply.count(entry.memory()),
         None => call.reply.null(),
     }
     Ok(())
@@ -217,7 +217,7 @@ pub(super) fn ratio(part: u64, whole: u64) -> f64 {
 
 /// What the tables of a database take beside the bytes of keys and values.
 fn table_bytes(database: &DatabaseFigures) -> u64 {
-    (database.keys * size_of::<Entry>()) as u64
+    (database.keys * SHARE_OF_TABLE) as u64
 }
 
 fn client_bytes(client: &Client) -> u64 {

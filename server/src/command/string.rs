@@ -11,7 +11,7 @@ use crate::execute::Call;
 use crate::resp::Reply;
 use crate::value::lcs::{self, Match};
 use crate::value::string::LONGEST_INTEGER;
-use crate::value::{Text, Value};
+use crate::value::{Text, Value, ValueRef};
 
 pub(super) const COMMANDS: &[&Command] = &[
     &GET, &SET, &SETNX, &SETEX, &PSETEX, &GETSET, &GETDEL, &GETEX, &MGET, &MSET, &MSETNX, &APPEND,
@@ -42,7 +42,7 @@ fn reply_with_value(call: &mut Call<'_>) -> Result<bool, Error> {
         call.reply.null();
         return Ok(false);
     };
-    write_text(&mut call.reply, text(&entry.value)?);
+    write_text(&mut call.reply, text(entry.value())?);
     Ok(true)
 }
 
@@ -261,26 +261,29 @@ const GETEX: Command = Command {
 fn getex(call: &mut Call<'_>) -> Result<(), Error> {
     let change = parse_getex(call.args)?;
     let key = call.args.at(1);
+    let now_ms = call.now_ms();
     let Some(entry) = call.txn.read(key) else {
         call.reply.null();
         return Ok(());
     };
-    let (present, has_deadline) = (text(&entry.value)?.clone(), entry.deadline_ms().is_some());
-    match change {
+    let present = text(entry.value())?;
+    let deadline_ms = match change {
         Some(DeadlineChange::Set(expiry, raw)) => {
-            let deadline_ms = expiry.deadline_ms(raw, call.now_ms(), "getex")?;
-            if deadline_ms <= call.now_ms() {
-                call.txn.remove(key);
-            } else {
-                call.txn.set_deadline(key, Some(deadline_ms));
-            }
+            Some(Some(expiry.deadline_ms(raw, now_ms, "getex")?))
         }
-        Some(DeadlineChange::Remove) if has_deadline => {
-            call.txn.set_deadline(key, None);
+        Some(DeadlineChange::Remove) if entry.deadline_ms().is_some() => Some(None),
+        _ => None,
+    };
+    write_text(&mut call.reply, present);
+    match deadline_ms {
+        Some(Some(deadline_ms)) if deadline_ms <= now_ms => {
+            call.txn.remove(key);
         }
-        _ => {}
+        Some(deadline_ms) => {
+            call.txn.set_deadline(key, deadline_ms);
+        }
+        None => {}
     }
-    write_text(&mut call.reply, &present);
     Ok(())
 }
 
@@ -327,7 +330,7 @@ const MGET: Command = Command {
 fn mget(call: &mut Call<'_>) -> Result<(), Error> {
     call.reply.array(call.args.len() - 1);
     for key in call.args.from(1) {
-        match call.txn.read(key).and_then(|entry| text(&entry.value).ok()) {
+        match call.txn.read(key).and_then(|entry| text(entry.value()).ok()) {
             Some(text) => write_text(&mut call.reply, text),
             None => call.reply.null(),
         }
@@ -413,7 +416,7 @@ fn append(call: &mut Call<'_>) -> Result<(), Error> {
         call.reply.count(tail.len());
         return Ok(());
     };
-    let present = text(&entry.value)?.len();
+    let present = text(entry.value())?.len();
     check_length(call, present.saturating_add(tail.len()))?;
     let length = change_text(call, |bytes| {
         bytes.extend_from_slice(tail);
@@ -439,7 +442,7 @@ const STRLEN: Command = Command {
 
 fn strlen(call: &mut Call<'_>) -> Result<(), Error> {
     let length = match call.txn.read(call.args.at(1)) {
-        Some(entry) => text(&entry.value)?.len(),
+        Some(entry) => text(entry.value())?.len(),
         None => 0,
     };
     call.reply.count(length);
@@ -467,7 +470,7 @@ fn getrange(call: &mut Call<'_>) -> Result<(), Error> {
         call.reply.bulk(b"");
         return Ok(());
     };
-    let text = text(&entry.value)?;
+    let text = text(entry.value())?;
     let mut digits = [0; LONGEST_INTEGER];
     let bytes = text.bytes(&mut digits);
     let range = clamp_range(start, end, bytes.len());
@@ -527,7 +530,7 @@ fn setrange(call: &mut Call<'_>) -> Result<(), Error> {
     let offset = call.args.integer(2)?;
     let offset = usize::try_from(offset).map_err(|_| Error::err("offset is out of range"))?;
     let present = match call.txn.peek(key) {
-        Some(entry) => Some(text(&entry.value)?.len()),
+        Some(entry) => Some(text(entry.value())?.len()),
         None => None,
     };
     if part.is_empty() {
@@ -537,7 +540,7 @@ fn setrange(call: &mut Call<'_>) -> Result<(), Error> {
     let end = offset.saturating_add(part.len());
     check_length(call, end)?;
     if present.is_none() {
-        call.txn.put(key, Value::String(Text::Growing(Vec::new())), None);
+        call.txn.put(key, Text::Growing(b""), None);
     }
     let length = change_text(call, |bytes| {
         bytes.resize(bytes.len().max(end), 0);
@@ -646,7 +649,7 @@ impl LcsOptions {
 fn lcs_operand(call: &mut Call<'_>, index: usize) -> Result<Bytes, Error> {
     let not_strings = || Error::err("The specified keys must contain string values");
     match call.txn.read(call.args.at(index)) {
-        Some(entry) => Ok(text(&entry.value).map_err(|_| not_strings())?.to_bytes()),
+        Some(entry) => Ok(text(entry.value()).map_err(|_| not_strings())?.to_bytes()),
         None => Ok(Bytes::new()),
     }
 }
@@ -664,24 +667,24 @@ fn write_match(reply: &mut Reply<'_>, found: &Match, with_length: bool) {
 }
 
 /// The value that an argument becomes; a large argument is kept as it arrived.
-pub(super) fn value_of(args: Args<'_>, index: usize) -> Value {
-    Value::String(match args.shared(index) {
+pub(super) fn value_of(args: Args<'_>, index: usize) -> Text<'_> {
+    match args.shared(index) {
         Some(bytes) => Text::shared(bytes),
         None => Text::new(args.at(index)),
-    })
+    }
 }
 
 /// The string that a value is.
 #[expect(clippy::unnecessary_wraps, reason = "other types of values follow")]
-pub(super) fn text(value: &Value) -> Result<&Text, Error> {
+pub(super) fn text(value: ValueRef<'_>) -> Result<Text<'_>, Error> {
     match value {
-        Value::String(text) => Ok(text),
+        ValueRef::String(text) => Ok(text),
     }
 }
 
-pub(super) fn write_text(reply: &mut Reply<'_>, text: &Text) {
+pub(super) fn write_text(reply: &mut Reply<'_>, text: Text<'_>) {
     match text {
-        Text::Integer(integer) => reply.bulk_integer(*integer),
+        Text::Integer(integer) => reply.bulk_integer(integer),
         Text::Shared(bytes) => reply.shared_bulk(bytes),
         other => reply.bulk(other.bytes(&mut [0; LONGEST_INTEGER])),
     }

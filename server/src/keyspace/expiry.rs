@@ -3,7 +3,7 @@
 //! It samples: a few buckets of each database at a time, and more of one where a good part of
 //! what it sees has expired.
 
-use super::Keyspace;
+use super::{Entry, Keyspace};
 
 /// How many buckets are looked at before deciding whether to go on.
 const SAMPLE: usize = 64;
@@ -35,14 +35,13 @@ impl Keyspace {
             return false;
         }
         let (mut seen, mut expired) = (0, Vec::new());
-        for _ in 0..SAMPLE {
-            database.sweep_cursor = database.table().scan(database.sweep_cursor, |key, entry| {
-                seen += usize::from(entry.deadline_ms().is_some());
-                if entry.is_expired(now_ms) {
-                    expired.push(Box::<[u8]>::from(key));
-                }
-            });
-        }
+        let visit = |entry: &Entry| {
+            seen += 1;
+            if entry.is_expired(now_ms) {
+                expired.push(Box::<[u8]>::from(entry.key()));
+            }
+        };
+        database.sweep_cursor = database.table().marked(database.sweep_cursor, SAMPLE, visit);
         for key in &expired {
             txn.expire(key);
         }

@@ -8,19 +8,24 @@ mod expiry;
 mod shard;
 mod table;
 mod txn;
+mod usage;
 
 use std::sync::{Mutex, MutexGuard};
 
-pub(crate) use entry::{Counting, Entry, Usage};
+pub(crate) use entry::{Entry, SHARE_OF_TABLE};
 pub(crate) use shard::Counters;
 use shard::Shard;
+use table::KeyHasher;
+#[cfg(feature = "fuzzing")]
+pub(crate) use table::model;
 pub(crate) use txn::Txn;
+pub(crate) use usage::{Counting, Usage};
 
 use crate::random::Random;
 
 pub(crate) struct Keyspace {
     shards: Box<[Mutex<Shard>]>,
-    hasher: ahash::RandomState,
+    hasher: KeyHasher,
     databases: usize,
 }
 
@@ -36,10 +41,10 @@ impl Keyspace {
     /// `shards` is rounded up to a power of two.
     pub(crate) fn new(shards: usize, databases: usize, random: &Random) -> Self {
         let shards = shards.max(1).next_power_of_two();
-        let seed = || random.next();
+        let hasher = KeyHasher::new(|| random.next());
         Keyspace {
-            shards: (0..shards).map(|_| Mutex::new(Shard::new(databases))).collect(),
-            hasher: ahash::RandomState::with_seeds(seed(), seed(), seed(), seed()),
+            shards: (0..shards).map(|_| Mutex::new(Shard::new(databases, &hasher))).collect(),
+            hasher,
             databases,
         }
     }
@@ -83,12 +88,12 @@ impl Keyspace {
     }
 
     fn hash(&self, key: &[u8]) -> u64 {
-        self.hasher.hash_one(key)
+        self.hasher.hash(key)
     }
 
-    /// The shard of a key: by the upper half of its hash; its table uses the lower half.
+    /// The shard of a key, by bits of its hash that tables make no use of.
     fn shard_of(&self, hash: u64) -> usize {
-        (hash >> 32) as usize & (self.shards.len() - 1)
+        (hash >> 8) as usize & (self.shards.len() - 1)
     }
 
     /// A lock is poisoned only after a panic, which the server does not survive: the instance

@@ -1,7 +1,8 @@
 //! A shard: its slice of every database, with the counters that belong to it.
 
-use super::entry::Entry;
-use super::table::Table;
+use super::entry::{Content, Entry};
+use super::table::{KeyHasher, Position, Table};
+use super::usage::Usage;
 
 #[derive(Debug)]
 pub(super) struct Shard {
@@ -20,9 +21,9 @@ pub(crate) struct Counters {
 }
 
 /// One database's entries in one shard.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Database {
-    table: Table,
+    table: Table<Entry>,
     /// How many entries have a deadline.
     volatile: usize,
     /// The memory that the entries take.
@@ -32,14 +33,18 @@ pub(super) struct Database {
 }
 
 impl Shard {
-    pub(super) fn new(databases: usize) -> Self {
-        let databases = (0..databases).map(|_| Database::default()).collect();
+    pub(super) fn new(databases: usize, hasher: &KeyHasher) -> Self {
+        let databases = (0..databases).map(|_| Database::new(hasher)).collect();
         Shard { databases, counters: Counters::default() }
     }
 }
 
 impl Database {
-    pub(super) const fn table(&self) -> &Table {
+    pub(super) fn new(hasher: &KeyHasher) -> Self {
+        Database { table: Table::new(hasher.clone()), volatile: 0, bytes: 0, sweep_cursor: 0 }
+    }
+
+    pub(super) const fn table(&self) -> &Table<Entry> {
         &self.table
     }
 
@@ -51,49 +56,68 @@ impl Database {
         self.bytes
     }
 
-    pub(super) fn get(&self, hash: u64, key: &[u8]) -> Option<&Entry> {
-        self.table.get(hash, key)
+    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<Position> {
+        self.table.find(hash, key)
     }
 
-    pub(super) fn insert(&mut self, hash: u64, key: &[u8], entry: Entry) -> Option<Entry> {
-        self.volatile += usize::from(entry.deadline_ms().is_some());
-        self.bytes += entry.memory(key.len());
-        let replaced = self.table.insert(hash, key, entry);
-        if let Some(replaced) = &replaced {
-            self.forget(key, replaced);
-        }
-        replaced
-    }
-
-    pub(super) fn remove(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
-        let removed = self.table.remove(hash, key)?;
-        self.forget(key, &removed);
-        Some(removed)
-    }
-
-    /// Changes an entry in place; the counters follow whatever it became.
-    pub(super) fn change<R>(
-        &mut self,
-        hash: u64,
-        key: &[u8],
-        change: impl FnOnce(&mut Entry) -> R,
-    ) -> Option<R> {
-        let entry = self.table.get_mut(hash, key)?;
-        let before = (entry.memory(key.len()), usize::from(entry.deadline_ms().is_some()));
-        let result = change(entry);
-        let after = (entry.memory(key.len()), usize::from(entry.deadline_ms().is_some()));
-        self.bytes = self.bytes + after.0 - before.0;
-        self.volatile = self.volatile + after.1 - before.1;
-        Some(result)
+    pub(super) fn get(&self, position: Position) -> &Entry {
+        self.table.get(position)
     }
 
     /// For changes that leave size and deadline as they are.
-    pub(super) fn get_mut(&mut self, hash: u64, key: &[u8]) -> Option<&mut Entry> {
-        self.table.get_mut(hash, key)
+    pub(super) fn get_mut(&mut self, position: Position) -> &mut Entry {
+        self.table.get_mut(position)
     }
 
-    fn forget(&mut self, key: &[u8], entry: &Entry) {
-        self.volatile -= usize::from(entry.deadline_ms().is_some());
-        self.bytes -= entry.memory(key.len());
+    /// Adds an entry whose key is not there.
+    pub(super) fn insert(&mut self, hash: u64, entry: Entry) {
+        let (volatile, bytes) = figures(&entry);
+        self.volatile += volatile;
+        self.bytes += bytes;
+        self.table.insert(hash, entry);
     }
+
+    /// Stores a value under a key, over whatever is there.
+    pub(super) fn put(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        content: Content<'_>,
+        deadline_ms: Option<i64>,
+        usage: Usage,
+    ) {
+        match self.table.find(hash, key) {
+            Some(position) => {
+                self.change(position, |entry| entry.put(content, deadline_ms, usage));
+            }
+            None => self.insert(hash, Entry::new(key, content, deadline_ms, usage)),
+        }
+    }
+
+    pub(super) fn remove(&mut self, hash: u64, position: Position) -> Entry {
+        let removed = self.table.remove(hash, position);
+        let (volatile, bytes) = figures(&removed);
+        self.volatile -= volatile;
+        self.bytes -= bytes;
+        removed
+    }
+
+    /// Changes an entry; the counters follow whatever it became.
+    pub(super) fn change<R>(
+        &mut self,
+        position: Position,
+        change: impl FnOnce(&mut Entry) -> R,
+    ) -> R {
+        let before = figures(self.table.get(position));
+        let result = self.table.change(position, change);
+        let after = figures(self.table.get(position));
+        self.volatile = self.volatile + after.0 - before.0;
+        self.bytes = self.bytes + after.1 - before.1;
+        result
+    }
+}
+
+/// What an entry adds to the number of those with a deadline, and to the memory they all take.
+fn figures(entry: &Entry) -> (usize, usize) {
+    (usize::from(entry.deadline_ms().is_some()), entry.memory())
 }

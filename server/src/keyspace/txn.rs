@@ -6,8 +6,10 @@
 
 use std::sync::MutexGuard;
 
-use super::entry::{Counting, Entry, Usage};
+use super::entry::{Content, Entry};
 use super::shard::{Database, Shard};
+use super::table::Position;
+use super::usage::{Counting, Usage};
 use super::{DatabaseFigures, Keyspace};
 use crate::random::Random;
 use crate::value::Value;
@@ -15,6 +17,8 @@ use crate::value::Value;
 pub(crate) struct Txn<'a> {
     keyspace: &'a Keyspace,
     guards: Guards<'a>,
+    /// The key that was locked, if it is only one.
+    locked_key: Option<LockedKey>,
     database: usize,
     now_ms: i64,
     /// Whether looking at an entry counts as using it.
@@ -28,6 +32,24 @@ enum Guards<'a> {
     One(usize, MutexGuard<'a, Shard>),
     /// Ascending by index.
     Several(Vec<(usize, MutexGuard<'a, Shard>)>),
+}
+
+/// A key whose hash is known. It is told by where it lies: the request outlives the transaction.
+#[derive(Clone, Copy)]
+struct LockedKey {
+    address: usize,
+    length: usize,
+    hash: u64,
+}
+
+impl LockedKey {
+    fn new(key: &[u8], hash: u64) -> Self {
+        LockedKey { address: key.as_ptr().addr(), length: key.len(), hash }
+    }
+
+    fn is(self, key: &[u8]) -> bool {
+        self.address == key.as_ptr().addr() && self.length == key.len()
+    }
 }
 
 impl Keyspace {
@@ -52,8 +74,11 @@ impl Keyspace {
         self.txn(guards, database, now_ms)
     }
 
-    pub(crate) fn lock_key(&self, key: &[u8], database: usize, now_ms: i64) -> Txn<'_> {
-        self.lock_one(self.shard_of(self.hash(key)), database, now_ms)
+    pub(crate) fn lock_key<'a>(&'a self, key: &'a [u8], database: usize, now_ms: i64) -> Txn<'a> {
+        let hash = self.hash(key);
+        let mut txn = self.lock_one(self.shard_of(hash), database, now_ms);
+        txn.locked_key = Some(LockedKey::new(key, hash));
+        txn
     }
 
     pub(crate) fn lock_all(&self, database: usize, now_ms: i64) -> Txn<'_> {
@@ -74,11 +99,16 @@ impl Keyspace {
     pub(crate) fn warm<'k>(&self, keys: impl Iterator<Item = &'k [u8]>, database: usize) {
         let hashes: Vec<u64> = keys.map(|key| self.hash(key)).collect();
         let shards: Vec<_> = self.shards.iter().map(|shard| shard.try_lock().ok()).collect();
-        let touched = hashes.iter().fold(0, |sum, &hash| {
+        let table = |hash| {
             let shard = shards[self.shard_of(hash)].as_ref();
-            sum ^ shard.map_or(0, |shard| shard.databases[database].table().touch(hash))
-        });
-        std::hint::black_box(touched);
+            shard.map(|shard| shard.databases[database].table())
+        };
+        for &hash in &hashes {
+            table(hash).inspect(|table| table.prefetch_home(hash));
+        }
+        for &hash in &hashes {
+            table(hash).inspect(|table| table.prefetch_item(hash));
+        }
     }
 
     pub(super) fn lock_one(&self, index: usize, database: usize, now_ms: i64) -> Txn<'_> {
@@ -90,7 +120,8 @@ impl Keyspace {
     }
 
     const fn txn<'a>(&'a self, guards: Guards<'a>, database: usize, now_ms: i64) -> Txn<'a> {
-        Txn { keyspace: self, guards, database, now_ms, notes_usage: true, counting: None }
+        let (notes_usage, counting) = (true, None);
+        Txn { keyspace: self, guards, locked_key: None, database, now_ms, notes_usage, counting }
     }
 }
 
@@ -127,17 +158,17 @@ impl Txn<'_> {
 
     /// Looks a key up for reading: counts a hit or a miss, and as a use of the entry.
     pub(crate) fn read(&mut self, key: &[u8]) -> Option<&Entry> {
-        let hash = self.keyspace.hash(key);
+        let hash = self.hash(key);
         let found = self.find(hash, key);
         let (database, notes, now_ms) = (self.database, self.notes_usage, self.now_ms);
         let counting = self.counting;
         let shard = self.shard_mut(hash);
-        if !found {
+        let Some(position) = found else {
             shard.counters.misses += 1;
             return None;
-        }
+        };
         shard.counters.hits += 1;
-        let entry = shard.databases[database].get_mut(hash, key)?;
+        let entry = shard.databases[database].get_mut(position);
         if notes {
             entry.set_usage(entry.usage().again(now_ms, counting));
         }
@@ -146,114 +177,128 @@ impl Txn<'_> {
 
     /// Looks a key up without counting it as anything.
     pub(crate) fn peek(&mut self, key: &[u8]) -> Option<&Entry> {
-        let hash = self.keyspace.hash(key);
-        if !self.find(hash, key) {
-            return None;
-        }
-        self.slice(hash).get(hash, key)
+        let hash = self.hash(key);
+        let position = self.find(hash, key)?;
+        Some(self.slice(hash).get(position))
     }
 
     pub(crate) fn contains(&mut self, key: &[u8]) -> bool {
-        self.find(self.keyspace.hash(key), key)
+        self.find(self.hash(key), key).is_some()
     }
 
-    /// Changes a value in place. The caller says with `touch` that it did.
+    /// Changes a value in place, with memory of its own from now on. The caller says with `touch`
+    /// that it did.
     pub(crate) fn change<R>(
         &mut self,
         key: &[u8],
         change: impl FnOnce(&mut Value) -> R,
     ) -> Option<R> {
-        let hash = self.keyspace.hash(key);
-        if !self.find(hash, key) {
-            return None;
-        }
+        let hash = self.hash(key);
+        let position = self.find(hash, key)?;
         let (notes, now_ms, counting) = (self.notes_usage, self.now_ms, self.counting);
-        self.slice(hash).change(hash, key, |entry| {
+        let changed = self.slice(hash).change(position, |entry| {
             if notes {
                 entry.set_usage(entry.usage().again(now_ms, counting));
             }
-            change(&mut entry.value)
-        })
+            change(entry.value_mut())
+        });
+        Some(changed)
     }
 
     /// Stores a value under a key, with this deadline or none.
-    pub(crate) fn put(&mut self, key: &[u8], value: Value, deadline_ms: Option<i64>) {
-        let entry = Entry::new(value, deadline_ms, self.now_ms);
-        self.put_entry(key, entry);
+    pub(crate) fn put<'v>(
+        &mut self,
+        key: &[u8],
+        value: impl Into<Content<'v>>,
+        deadline_ms: Option<i64>,
+    ) {
+        let (hash, usage) = (self.hash(key), Usage::fresh(self.now_ms));
+        self.slice(hash).put(hash, key, value.into(), deadline_ms, usage);
+        self.touch(key);
     }
 
     /// Stores a value and keeps the deadline that the key has.
-    pub(crate) fn put_keeping_deadline(&mut self, key: &[u8], value: Value) {
+    pub(crate) fn put_keeping_deadline<'v>(&mut self, key: &[u8], value: impl Into<Content<'v>>) {
         let deadline_ms = self.peek(key).and_then(Entry::deadline_ms);
         self.put(key, value, deadline_ms);
     }
 
-    /// Stores an entry as it is, with its deadline and usage.
+    /// Stores what an entry holds under another key, with its deadline and usage.
     pub(crate) fn put_entry(&mut self, key: &[u8], entry: Entry) {
-        let hash = self.keyspace.hash(key);
-        self.slice(hash).insert(hash, key, entry);
+        let hash = self.hash(key);
+        let database = self.slice(hash);
+        if let Some(position) = database.find(hash, key) {
+            database.remove(hash, position);
+        }
+        database.insert(hash, entry.renamed(key));
         self.touch(key);
     }
 
     /// Removes a key and gives what was there.
     pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Entry> {
-        let hash = self.keyspace.hash(key);
-        if !self.find(hash, key) {
-            return None;
-        }
-        let removed = self.slice(hash).remove(hash, key);
+        let hash = self.hash(key);
+        let position = self.find(hash, key)?;
+        let removed = self.slice(hash).remove(hash, position);
         self.touch(key);
-        removed
+        Some(removed)
     }
 
     /// Gives a key a deadline, or takes it away; false if there is no such key.
     pub(crate) fn set_deadline(&mut self, key: &[u8], deadline_ms: Option<i64>) -> bool {
-        let hash = self.keyspace.hash(key);
-        if !self.find(hash, key) {
+        let hash = self.hash(key);
+        let Some(position) = self.find(hash, key) else {
             return false;
-        }
-        self.slice(hash).change(hash, key, |entry| entry.set_deadline_ms(deadline_ms));
+        };
+        self.slice(hash).change(position, |entry| entry.set_deadline_ms(deadline_ms));
         self.touch(key);
         true
     }
 
     /// Sets how recently and how often a key was used; false if there is no such key.
     pub(crate) fn set_usage(&mut self, key: &[u8], usage: Usage) -> bool {
-        let hash = self.keyspace.hash(key);
-        let found = self.find(hash, key);
-        if let Some(entry) = self.slice(hash).get_mut(hash, key).filter(|_| found) {
-            entry.set_usage(usage);
-        }
-        found
+        let hash = self.hash(key);
+        let Some(position) = self.find(hash, key) else {
+            return false;
+        };
+        self.slice(hash).get_mut(position).set_usage(usage);
+        true
     }
 
     /// Notes that a key was changed.
     pub(crate) fn touch(&mut self, key: &[u8]) {
-        let hash = self.keyspace.hash(key);
+        let hash = self.hash(key);
         self.shard_mut(hash).counters.changes += 1;
     }
 
     /// Removes a key because its time is over.
     pub(super) fn expire(&mut self, key: &[u8]) {
-        let hash = self.keyspace.hash(key);
+        let hash = self.hash(key);
         let database = self.database;
         let shard = self.shard_mut(hash);
-        if shard.databases[database].remove(hash, key).is_some() {
+        let database = &mut shard.databases[database];
+        if let Some(position) = database.find(hash, key) {
+            database.remove(hash, position);
             shard.counters.expired += 1;
         }
     }
 
-    /// Whether the key is there; removes it if its time is over.
-    fn find(&mut self, hash: u64, key: &[u8]) -> bool {
+    /// Where the key is, if it is there; removes it if its time is over.
+    fn find(&mut self, hash: u64, key: &[u8]) -> Option<Position> {
         let now_ms = self.now_ms;
-        let found = self.slice(hash).get(hash, key);
-        match found.map(|entry| entry.is_expired(now_ms)) {
-            Some(true) => {
-                self.expire(key);
-                false
-            }
-            Some(false) => true,
-            None => false,
+        let database = self.slice(hash);
+        let position = database.find(hash, key)?;
+        if !database.get(position).is_expired(now_ms) {
+            return Some(position);
+        }
+        self.expire(key);
+        None
+    }
+
+    /// The hash of a key; that of the locked one is known.
+    fn hash(&self, key: &[u8]) -> u64 {
+        match self.locked_key {
+            Some(locked) if locked.is(key) => locked.hash,
+            _ => self.keyspace.hash(key),
         }
     }
 
@@ -282,8 +327,8 @@ impl Txn<'_> {
     pub(crate) fn for_each(&self, mut visit: impl FnMut(&[u8], &Entry)) {
         for shard in self.shards() {
             let entries = shard.databases[self.database].table().iter();
-            for (key, entry) in entries.filter(|(_, entry)| !entry.is_expired(self.now_ms)) {
-                visit(key, entry);
+            for entry in entries.filter(|entry| !entry.is_expired(self.now_ms)) {
+                visit(entry.key(), entry);
             }
         }
     }
@@ -312,9 +357,9 @@ impl Txn<'_> {
         let Some(locked) = self.shards().nth(shard as usize) else {
             return 0;
         };
-        let next = locked.databases[self.database].table().scan(place, |key, entry| {
+        let next = locked.databases[self.database].table().scan(place, |entry| {
             if !entry.is_expired(self.now_ms) {
-                visit(key, entry);
+                visit(entry.key(), entry);
             }
         });
         match next {
@@ -337,13 +382,10 @@ impl Txn<'_> {
                 inside
             })?;
             let table = self.shards().nth(picked)?.databases[self.database].table();
-            let bucket: Vec<_> = table.sample(random.next()).collect();
-            if bucket.is_empty() {
-                continue;
-            }
-            let (key, entry) = bucket[random.below(bucket.len())];
-            if !entry.is_expired(self.now_ms) {
-                return Some(key.into());
+            if let Some(entry) = table.pick(random.next())
+                && !entry.is_expired(self.now_ms)
+            {
+                return Some(entry.key().into());
             }
         }
         let mut first = None;
@@ -353,10 +395,11 @@ impl Txn<'_> {
 
     /// Empties the database; how many keys it had.
     pub(crate) fn flush(&mut self) -> usize {
-        let database = self.database;
+        let (database, keyspace) = (self.database, self.keyspace);
         let mut removed = 0;
         for shard in self.shards_mut() {
-            let emptied = std::mem::take(&mut shard.databases[database]);
+            let empty = Database::new(&keyspace.hasher);
+            let emptied = std::mem::replace(&mut shard.databases[database], empty);
             shard.counters.changes += emptied.table().len() as u64;
             removed += emptied.table().len();
         }

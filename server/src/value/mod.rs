@@ -1,33 +1,29 @@
 //! What a key can hold. Pure data structures: no clock, no I/O, no replies.
 
-mod compact;
 pub(crate) mod glob;
 pub(crate) mod lcs;
 pub(crate) mod long_double;
 pub(crate) mod number;
 pub(crate) mod string;
 
-pub(crate) use compact::Compact;
-pub(crate) use string::Text;
+pub(crate) use string::{Text, TextBuffer};
 
-/// The value of a key.
+/// A value that is too large or too lively to lie in its entry.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
-    String(Text),
+    String(TextBuffer),
+}
+
+/// The value of a key as it is looked at, wherever it lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ValueRef<'a> {
+    String(Text<'a>),
 }
 
 impl Value {
-    /// What `TYPE` says.
-    pub(crate) const fn kind(&self) -> &'static str {
+    pub(crate) const fn as_ref(&self) -> ValueRef<'_> {
         match self {
-            Value::String(_) => "string",
-        }
-    }
-
-    /// What `OBJECT ENCODING` says.
-    pub(crate) const fn encoding(&self) -> &'static str {
-        match self {
-            Value::String(text) => text.encoding(),
+            Value::String(text) => ValueRef::String(text.as_text()),
         }
     }
 
@@ -35,6 +31,22 @@ impl Value {
     pub(crate) fn heap_bytes(&self) -> usize {
         match self {
             Value::String(text) => text.heap_bytes(),
+        }
+    }
+}
+
+impl ValueRef<'_> {
+    /// What `TYPE` says.
+    pub(crate) const fn kind(self) -> &'static str {
+        match self {
+            ValueRef::String(_) => "string",
+        }
+    }
+
+    /// What `OBJECT ENCODING` says.
+    pub(crate) const fn encoding(self) -> &'static str {
+        match self {
+            ValueRef::String(text) => text.encoding(),
         }
     }
 }

@@ -10,6 +10,7 @@ mod support;
 mod binary;
 mod embed;
 mod hostile;
+mod house;
 mod isolation;
 mod lifecycle;
 mod memory;
