@@ -35,12 +35,12 @@ clients:
 	$(CARGO) build --release -p redlet
 	REDLET_BIN=$(abspath $(REDLET)) client-tests/clients/run --install $(ARGS)
 
-# Instruments for speed: micro-benches, and the side-by-side comparison with the real servers.
+# redlet beside the real servers; writes docs/BENCHMARKS.md. It takes two cores for half an hour, ARGS=--quick for minutes.
+# `cargo bench -p benches` has the micro-benches of what happens inside a process.
 bench:
 	scripts/peers install
 	$(CARGO) build --release -p redlet
-	$(CARGO) bench -p benches
-	REDLET_BIN=$(abspath $(REDLET)) benches/compare $(ARGS)
+	REDLET_BIN=$(abspath $(REDLET)) $(CARGO) run --release -p benches --bin compare -- $(ARGS)
 
 # Instructions per request, which may not grow: compared with benches/instructions.txt, or written to it with
 # ARGS=--update. It needs valgrind, and flags for one kind of processor would change the counts.

@@ -1,0 +1,108 @@
+//! The load generator of the real servers, and what a load costs the server that answers it.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use crate::Result;
+use crate::servers::{Server, peer};
+
+/// How many clients make a load.
+pub(crate) const CLIENTS: u64 = 50;
+
+/// How long a server gets to notice that the generator's clients are gone, which is part of the load.
+const FAREWELL: Duration = Duration::from_millis(5);
+
+/// The generator. It inherits the core of this process.
+pub(crate) struct Benchmark {
+    executable: PathBuf,
+}
+
+/// What the generator sends.
+pub(crate) struct Load<'a> {
+    pub(crate) command: &'a [&'a str],
+    pub(crate) keys: u64,
+    pub(crate) depth: u64,
+    pub(crate) requests: u64,
+}
+
+/// What a load costs.
+pub(crate) struct Cost {
+    /// The server's CPU time per request.
+    pub(crate) cpu_us: f64,
+    pub(crate) requests_per_second: f64,
+    /// The part of the time that the server was at work. Well below 1, the rate is that of the generator.
+    pub(crate) busy: f64,
+}
+
+impl Benchmark {
+    pub(crate) fn find() -> Result<Self> {
+        let found = peer("valkey-benchmark").or_else(|| peer("redis-benchmark"));
+        let executable = found.ok_or("no load generator: 'scripts/peers install' brings one")?;
+        Ok(Benchmark { executable })
+    }
+
+    /// The generator with its version, in its own words.
+    pub(crate) fn version(&self) -> Result<String> {
+        let output = Command::new(&self.executable).arg("--version").output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// Puts a load on a server, and watches it.
+    pub(crate) fn cost(&self, server: &Server, load: &Load) -> Result<Cost> {
+        let before = server.cpu_time()?;
+        let requests_per_second = self.run(server.port, load)?;
+        thread::sleep(FAREWELL);
+        let cpu = server.cpu_time()?.since(&before).as_secs_f64();
+        let requests = load.requests as f64;
+        let busy = cpu / (requests / requests_per_second);
+        Ok(Cost { cpu_us: cpu / requests * 1e6, requests_per_second, busy })
+    }
+
+    /// Gives the requests per second by the generator's clock. Every server gets the same keys in the same order.
+    fn run(&self, port: u16, load: &Load) -> Result<f64> {
+        let options = [
+            ("-p", u64::from(port)),
+            ("-c", CLIENTS),
+            ("-r", load.keys),
+            ("-P", load.depth),
+            ("-n", load.requests),
+            ("--seed", 1),
+        ];
+        let options = options.map(|(name, value)| [name.to_owned(), value.to_string()]);
+        let output = Command::new(&self.executable)
+            .args(options.as_flattened())
+            .arg("--csv")
+            .args(load.command)
+            .output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        if let (true, Some(rate)) = (output.status.success(), rate(&text)) {
+            return Ok(rate);
+        }
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        Err(format!("the load generator fails: {}{}", text.trim(), complaint.trim()).into())
+    }
+}
+
+/// The second column of the last line; the first one is the command, which may have commas.
+fn rate(csv: &str) -> Option<f64> {
+    csv.trim().lines().last()?.split("\",\"").nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_in_the_second_column() {
+        let csv = "\"test\",\"rps\",\"avg_latency_ms\"\n\"set a,b x\",\"434782.62\",\"1.633\"\n";
+        assert_eq!(rate(csv), Some(434_782.62));
+    }
+
+    #[test]
+    fn a_heading_alone_has_no_rate() {
+        assert_eq!(rate("\"test\",\"rps\",\"avg_latency_ms\"\n"), None);
+        assert_eq!(rate(""), None);
+    }
+}

@@ -1,0 +1,61 @@
+//! How much is done for a figure: the full run and the quick one.
+
+use std::time::Duration;
+
+/// The sizes of all sections.
+#[derive(Clone, Copy)]
+pub(crate) struct Effort {
+    pub(crate) name: &'static str,
+    /// How often every server has its turn.
+    pub(crate) rounds: usize,
+    /// The most rounds of a section in which a round takes minutes.
+    pub(crate) long_rounds: usize,
+    /// The CPU time that redlet shall spend on a cell of the throughput tables.
+    pub(crate) cell_cpu: Duration,
+    /// How long a pace is kept up in the latency section.
+    pub(crate) pace: Duration,
+    /// How long memory is watched after FLUSHALL.
+    pub(crate) flush_watch: Duration,
+    pub(crate) launches: usize,
+    pub(crate) most_keys: u64,
+    pub(crate) growth_requests: u64,
+    /// How long latency is watched after many keys have expired.
+    pub(crate) expiry_watch: Duration,
+}
+
+pub(crate) const FULL: Effort = Effort {
+    name: "full",
+    rounds: 5,
+    long_rounds: 2,
+    cell_cpu: Duration::from_millis(500),
+    pace: Duration::from_secs(2),
+    flush_watch: Duration::from_secs(5),
+    launches: 20,
+    most_keys: 10_000_000,
+    growth_requests: 500_000,
+    expiry_watch: Duration::from_secs(5),
+};
+
+pub(crate) const QUICK: Effort = Effort {
+    name: "quick",
+    rounds: 1,
+    long_rounds: 1,
+    cell_cpu: Duration::from_millis(200),
+    pace: Duration::from_secs(1),
+    flush_watch: Duration::from_millis(500),
+    launches: 5,
+    most_keys: 1_000_000,
+    growth_requests: 100_000,
+    expiry_watch: Duration::from_secs(1),
+};
+
+impl Effort {
+    pub(crate) fn with_rounds(self, rounds: usize) -> Self {
+        Effort { rounds, ..self }
+    }
+
+    /// The rounds of a section in which a round takes minutes.
+    pub(crate) fn few_rounds(&self) -> usize {
+        self.rounds.min(self.long_rounds)
+    }
+}

@@ -1,1 +1,0 @@
-//! The benches are in `benches/`; this crate has nothing else.

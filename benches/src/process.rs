@@ -1,0 +1,138 @@
+//! What the kernel knows of a process: the CPU time it took, and the memory it holds.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+use crate::Result;
+
+/// The kernel shows times in this unit to programs, whatever its own clock's rate.
+const TICK: Duration = Duration::from_millis(10);
+
+/// User and system time are rounded down to ticks each, at both ends of a span.
+const ROUNDING: Duration = TICK.saturating_mul(4);
+
+/// The CPU time that a process has taken so far.
+pub(crate) struct CpuTime {
+    /// What the scheduler counts for each thread that is there. It is exact.
+    by_thread: BTreeMap<u32, Duration>,
+    /// What the kernel counts for the whole process, with threads that have ended.
+    ticks: Duration,
+}
+
+impl CpuTime {
+    pub(crate) fn of(process: u32) -> Result<Self> {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+        let ticks = ticks(&stat).ok_or("/proc/PID/stat is not understood")?;
+        Ok(CpuTime { by_thread: by_thread(process), ticks: TICK * ticks })
+    }
+
+    /// The time taken since `earlier`. The exact count is taken unless it is not there, or the ticks show that a thread
+    /// has ended with a part of it.
+    pub(crate) fn since(&self, earlier: &CpuTime) -> Duration {
+        let exact: Duration = self
+            .by_thread
+            .iter()
+            .map(|(id, time)| {
+                time.saturating_sub(earlier.by_thread.get(id).copied().unwrap_or_default())
+            })
+            .sum();
+        let ticks = self.ticks.saturating_sub(earlier.ticks);
+        if exact.abs_diff(ticks) <= ROUNDING { exact } else { ticks }
+    }
+}
+
+/// Empty where the kernel keeps no statistics of its scheduler.
+fn by_thread(process: u32) -> BTreeMap<u32, Duration> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    threads
+        .filter_map(|thread| {
+            let schedule = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            let id = thread.file_name().to_str()?.parse().ok()?;
+            Some((id, run_time(&schedule)?))
+        })
+        .collect()
+}
+
+/// The first of `schedstat`'s fields: nanoseconds on a processor.
+fn run_time(schedule: &str) -> Option<Duration> {
+    schedule.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+}
+
+/// User and system time, the 14th and 15th fields of `stat`. The second one is a name in parentheses, in which anything
+/// can stand.
+fn ticks(stat: &str) -> Option<u32> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let times: Vec<u32> =
+        fields.split_whitespace().skip(11).take(2).map_while(|field| field.parse().ok()).collect();
+    (times.len() == 2).then(|| times.iter().sum())
+}
+
+/// The memory of a process that is resident. The kernel's summary of all mappings is exact; its running count is not,
+/// and serves where there is no summary.
+pub(crate) fn resident_bytes(process: u32) -> Result<u64> {
+    let summary = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
+    if let Some(bytes) = field_bytes(&summary, "Rss:") {
+        return Ok(bytes);
+    }
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    field_bytes(&status, "VmRSS:").ok_or_else(|| "/proc/PID/status is not understood".into())
+}
+
+/// A field whose value is in kilobytes.
+fn field_bytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cpu_time(threads: &[(u32, u64)], ticks: u32) -> CpuTime {
+        let by_thread = threads.iter().map(|&(id, ms)| (id, Duration::from_millis(ms))).collect();
+        CpuTime { by_thread, ticks: TICK * ticks }
+    }
+
+    #[test]
+    fn times_stand_behind_a_name_with_spaces_and_parentheses() {
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 3432 0 12 0 18 14 0 0 20 0 7 0 88303 919";
+        assert_eq!(ticks(stat), Some(32));
+        assert_eq!(ticks("7 (short) S 1"), None);
+    }
+
+    #[test]
+    fn threads_are_added_up_exactly() {
+        let before = cpu_time(&[(7, 100)], 10);
+        let after = cpu_time(&[(7, 351), (8, 4)], 35);
+        assert_eq!(after.since(&before), Duration::from_millis(255));
+    }
+
+    #[test]
+    fn the_time_of_a_thread_that_has_ended_is_not_lost() {
+        let before = cpu_time(&[(7, 100), (8, 0)], 10);
+        let after = cpu_time(&[(7, 200)], 70);
+        assert_eq!(after.since(&before), Duration::from_millis(600));
+    }
+
+    #[test]
+    fn without_the_schedulers_statistics_ticks_count() {
+        assert_eq!(cpu_time(&[], 70).since(&cpu_time(&[], 10)), Duration::from_millis(600));
+        assert_eq!(run_time("328723461 149973753 3454\n"), Some(Duration::from_nanos(328_723_461)));
+    }
+
+    #[test]
+    fn memory_is_told_in_kilobytes() {
+        let status = "Name:\tredlet\nVmRSS:\t   20480 kB\nRssAnon:\t 1 kB\n";
+        assert_eq!(field_bytes(status, "VmRSS:"), Some(20_480 * 1024));
+        assert_eq!(field_bytes(status, "Rss:"), None);
+    }
+
+    #[test]
+    fn this_process_has_taken_time_and_memory() {
+        let own = std::process::id();
+        assert!(resident_bytes(own).unwrap() > 100_000);
+        assert!(CpuTime::of(own).is_ok());
+    }
+}

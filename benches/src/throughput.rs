@@ -1,0 +1,128 @@
+//! What does a request cost the server, and how many of them does it answer?
+
+use crate::Result;
+use crate::benchmark::{CLIENTS, Cost, Load};
+use crate::chart::{Chart, Shape};
+use crate::comparison::Comparison;
+use crate::contest::Contest;
+use crate::figures::grouped;
+use crate::filling::{KEYS, fill};
+use crate::report::Chapter;
+use crate::rows::{Row, VALUE};
+use crate::servers::{Contender, Server};
+
+const DEPTHS: [u64; 3] = [1, 16, 64];
+
+/// The requests at depth 1 by which a cell's cost is estimated; deeper pipelines get more of them, as they cost less.
+const TRIAL: u64 = 10_000;
+
+/// A server that works for a smaller part of the time waits for the generator, and its rate is not its own.
+const BUSY: f64 = 0.9;
+
+/// A row at a depth, with a number of requests that is the same for every server.
+struct Cell {
+    row: &'static Row,
+    depth: usize,
+    requests: u64,
+}
+
+/// The tables of one depth.
+struct Depth {
+    cpu: Comparison,
+    rate: Comparison,
+}
+
+impl Depth {
+    fn new(depth: u64) -> Self {
+        Depth {
+            cpu: Comparison::lower_is_better(format!("CPU time per request, µs, depth {depth}")),
+            rate: Comparison::higher_is_better(format!("Requests per second, depth {depth}")),
+        }
+    }
+
+    fn add(&mut self, row: &Row, contender: &Contender, cost: &Cost) {
+        self.cpu.add(row.name, contender, cost.cpu_us);
+        let waits = cost.busy < BUSY;
+        self.rate.add_unless(waits, row.name, contender, cost.requests_per_second);
+    }
+}
+
+pub(crate) fn measure(contest: &Contest) -> Result<Chapter> {
+    let cells = cells(contest)?;
+    let mut depths = DEPTHS.map(Depth::new);
+    contest.rounds("throughput", contest.effort.rounds, |contender| {
+        let server = filled(contender)?;
+        for cell in &cells {
+            let cost = cost(contest, &server, cell.row, cell.depth, cell.requests)?;
+            depths[cell.depth].add(cell.row, contender, &cost);
+        }
+        Ok(())
+    })?;
+    Ok(chapter(contest, &depths))
+}
+
+fn filled(contender: &Contender) -> Result<Server> {
+    let server = Server::start(contender)?;
+    fill(&mut server.connect()?, 0..KEYS, &[VALUE])?;
+    Ok(server)
+}
+
+/// Tries every cell on redlet, and finds out how many requests take as much CPU time as a figure needs.
+fn cells(contest: &Contest) -> Result<Vec<Cell>> {
+    eprintln!("throughput: how many requests make a figure");
+    let server = filled(contest.redlet())?;
+    let wanted_us = contest.effort.cell_cpu.as_secs_f64() * 1e6;
+    let mut cells = Vec::new();
+    for &row in &contest.rows {
+        for (depth, pipeline) in DEPTHS.into_iter().enumerate() {
+            let trial = TRIAL * pipeline.min(10);
+            let cost = cost(contest, &server, row, depth, trial)?;
+            cells.push(Cell { row, depth, requests: (wanted_us / cost.cpu_us) as u64 });
+        }
+    }
+    Ok(cells)
+}
+
+fn cost(
+    contest: &Contest,
+    server: &Server,
+    row: &Row,
+    depth: usize,
+    requests: u64,
+) -> Result<Cost> {
+    let command = row.command();
+    let load = Load { command: &command, keys: KEYS, depth: DEPTHS[depth], requests };
+    contest.benchmark.cost(server, &load)
+}
+
+fn chapter(contest: &Contest, depths: &[Depth]) -> Chapter {
+    let contenders = &contest.contenders;
+    let mut tables = Vec::new();
+    for depth in depths {
+        tables.extend([depth.cpu.table(contenders), depth.rate.table(contenders)]);
+    }
+    let panels =
+        depths.iter().map(|depth| depth.cpu.panel(Shape::Bars, "command", contenders)).collect();
+    Chapter {
+        title: "Cost of a request",
+        method: method(contest),
+        tables,
+        charts: vec![Chart { file: "cpu-per-request.svg", panels }],
+    }
+}
+
+fn method(contest: &Contest) -> String {
+    let commands: Vec<String> =
+        contest.rows.iter().map(|row| format!("{}: `{}`", row.name, row.shown())).collect();
+    format!(
+        "{CLIENTS} clients of the load generator send one command at a time, in pipelines of 1, 16 and 64 requests. N \
+         is drawn from {keys} numbers, and all keys of these numbers are there. CPU time is the server's own, user and \
+         system, of all its threads; each figure spans about {span} ms of it. Fifty connections and their end are part \
+         of that. A rate is marked ° where the server was at work for less than {busy:.0} % of the time: there it \
+         waited for the generator, and the rate is not its own.\n\n{commands}.",
+        keys = grouped(KEYS),
+        span = contest.effort.cell_cpu.as_millis(),
+        busy = BUSY * 100.0,
+        commands = commands.join("; "),
+    )
+}
