@@ -73,7 +73,10 @@ impl Clock {
     /// Nanoseconds that never go back, to measure durations with.
     pub(crate) fn monotonic_ns(&self) -> i64 {
         match &self.0 {
-            Source::System { started } => started.elapsed().as_nanos() as i64,
+            Source::System { started } => {
+                let passed = started.elapsed();
+                passed.as_secs() as i64 * 1_000_000_000 + i64::from(passed.subsec_nanos())
+            }
             Source::Manual(manual) => manual.now_us.load(Ordering::SeqCst).saturating_mul(1000),
         }
     }

@@ -15,6 +15,7 @@ use crate::command::args::Span;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::execute::execute;
+use crate::keyspace::Run;
 use crate::resp::{Output, Protocol};
 use crate::session::Session;
 
@@ -73,7 +74,9 @@ impl Direct {
         }
         self.session.moment = Moment::now(&self.engine.clock);
         let args = Args::new(&self.request, &self.spans, &[]);
-        execute(&self.engine, &mut self.session, args, &mut self.output);
+        let run = &mut Run::new(&self.engine.keyspace);
+        execute(&self.engine, &mut self.session, args, &mut self.output, run);
+        self.session.tally.flush(&self.engine.stats);
         let reply = self.output.take();
         match decode_bytes(&reply) {
             Ok(Some((Value::SimpleError { data, .. }, _))) => {

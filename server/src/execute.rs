@@ -11,12 +11,13 @@ use crate::command::{Args, CommandFlags, Locks, Registered, Table, locate};
 use crate::config::{ClientClass, Param};
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::keyspace::Txn;
+use crate::keyspace::{Run, Txn};
 use crate::latency::Spike;
 use crate::monitor::Redacted;
 use crate::resp::{Output, Reply};
 use crate::session::Session;
 use crate::slowlog::{SlowRequest, abridge};
+use crate::stats::Executed;
 
 /// What a command's function works with.
 pub(crate) struct Call<'a> {
@@ -46,12 +47,13 @@ pub(crate) enum Flow {
     Sleep(Duration),
 }
 
-/// Executes one request and writes its reply.
+/// Executes one request of a run and writes its reply.
 pub(crate) fn execute(
     engine: &Engine,
     session: &mut Session,
     args: Args<'_>,
     output: &mut Output,
+    held: &mut Run<'_>,
 ) -> Flow {
     let row = match admit(session, engine, args) {
         Ok(row) => row,
@@ -66,7 +68,7 @@ pub(crate) fn execute(
         return Flow::Paused;
     }
     let mark = output.mark();
-    let (result, redacted, flow) = run(engine, session, row, args, output);
+    let (result, redacted, flow) = run(engine, session, row, args, output, held);
     let mut spent_ns = session.moment.advance(&engine.clock);
     // Waiting is not work; sleeping on demand counts as it.
     if let Flow::Sleep(duration) = flow
@@ -78,29 +80,32 @@ pub(crate) fn execute(
         output.rewind(mark);
         Reply::new(output, session.protocol()).error(error);
         engine.stats.error(error);
-        engine.stats.command(row).failed.fetch_add(1, Ordering::Relaxed);
+        engine.stats.failed(row).fetch_add(1, Ordering::Relaxed);
     }
     if session.replies.are_silent() {
         output.rewind(mark);
     }
     session.replies = session.replies.after_request();
+    let tracked = engine.config.enabled(Param::LatencyTracking);
+    session.tally.add(&engine.stats, Executed { row: row.id, tracked, spent_ns });
     account(engine, session, row, spent_ns, redacted.shown(args));
     flow
 }
 
 /// Runs the command's function with its keys locked.
-fn run<'a>(
-    engine: &'a Engine,
-    session: &'a mut Session,
+fn run(
+    engine: &Engine,
+    session: &mut Session,
     row: &'static Registered,
-    args: Args<'a>,
-    output: &'a mut Output,
+    args: Args<'_>,
+    output: &mut Output,
+    held: &mut Run<'_>,
 ) -> (Result<(), Error>, Redacted, Flow) {
     let mut call = Call {
         engine,
         row,
         args,
-        txn: lock(engine, session, row, args),
+        txn: lock(engine, session, row, args, held),
         reply: Reply::new(output, session.protocol()),
         session,
         redacted: Redacted::default(),
@@ -156,7 +161,7 @@ fn is_http(name: &[u8]) -> bool {
 }
 
 fn count_rejected(engine: &Engine, row: &Registered) {
-    engine.stats.command(row).rejected.fetch_add(1, Ordering::Relaxed);
+    engine.stats.rejected(row).fetch_add(1, Ordering::Relaxed);
 }
 
 fn refuse(engine: &Engine, session: &mut Session, error: &Error, output: &mut Output) -> Flow {
@@ -175,15 +180,23 @@ fn is_paused(engine: &Engine, session: &Session, row: &Registered) -> bool {
 }
 
 /// Locks what the command's row says that it uses.
-fn lock<'a>(engine: &'a Engine, session: &Session, row: &Registered, args: Args<'a>) -> Txn<'a> {
+fn lock<'a>(
+    engine: &Engine,
+    session: &Session,
+    row: &Registered,
+    args: Args<'_>,
+    held: &'a mut Run<'_>,
+) -> Txn<'a> {
     let (database, now_ms) = (session.database(), session.moment.now_ms());
     let mut txn = match row.command.locks {
-        Locks::All => engine.keyspace.lock_all(database, now_ms),
-        Locks::Keys if row.command.keys.is_empty() => engine.keyspace.lock_none(database, now_ms),
-        Locks::Keys => match row.sole_key {
-            Some(index) => engine.keyspace.lock_key(args.at(index), database, now_ms),
-            None => engine.keyspace.lock(locate::keys(row.command, args), database, now_ms),
-        },
+        Locks::Keys if let Some(index) = row.sole_key => {
+            held.lock_key(args.at(index), database, now_ms)
+        }
+        Locks::Keys if !row.command.keys.is_empty() => {
+            held.lock(locate::keys(row.command, args), database, now_ms)
+        }
+        Locks::Keys => held.lock_none(database, now_ms),
+        Locks::All => held.lock_all(database, now_ms),
     };
     if session.client.has(ClientFlags::NO_TOUCH) {
         txn.ignore_usage();
@@ -203,8 +216,6 @@ fn account<'a>(
     words: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
 ) {
     let client = &session.client;
-    let tracking = engine.config.enabled(Param::LatencyTracking);
-    engine.stats.command(row).record(spent_ns, tracking);
     let flags = row.command.flags;
     if engine.monitors.any()
         && !flags.intersects(CommandFlags::SKIP_MONITOR.union(CommandFlags::ADMIN))
@@ -249,6 +260,11 @@ fn note_slow<'a>(
 }
 
 impl Call<'_> {
+    /// Adds what this client has done so far to the server's statistics, before they are read.
+    pub(crate) fn settle_statistics(&mut self) {
+        self.session.tally.flush(&self.engine.stats);
+    }
+
     /// Milliseconds since 1970, standing still while the command runs.
     pub(crate) const fn now_ms(&self) -> i64 {
         self.txn.now_ms()

@@ -19,7 +19,7 @@ use crate::config::{Config, ConfigError, Param};
 use crate::error::Error;
 use crate::execute::{Flow, execute};
 use crate::journal::payload::{self, Restored};
-use crate::keyspace::model;
+use crate::keyspace::{Run, model};
 use crate::random::Random;
 use crate::resp::{Decoder, Limits, Output, Protocol, Reply};
 use crate::value::long_double::LongDouble;
@@ -65,7 +65,7 @@ fn decode_within<'a>(
     let (mut decoder, mut outcome) = (Decoder::default(), Decoded::default());
     for mut piece in pieces {
         while !piece.is_empty() {
-            read(&mut decoder, &mut piece);
+            fill(decoder.target(), &mut piece);
             loop {
                 decoder.decode_ahead(limits, ahead);
                 match decoder.advance(limits) {
@@ -85,9 +85,8 @@ fn decode_within<'a>(
     outcome
 }
 
-/// Moves into the decoder what one read of a socket would.
-fn read(decoder: &mut Decoder, unread: &mut &[u8]) {
-    let mut target = decoder.target();
+/// Moves into a buffer what one read of a socket would.
+fn fill(mut target: impl BufMut, unread: &mut &[u8]) {
     let (now, later) = unread.split_at(unread.len().min(target.remaining_mut()));
     target.put_slice(now);
     *unread = later;
@@ -109,14 +108,19 @@ impl Engine {
     }
 
     pub fn connect(&self) -> Session {
+        let (engine, inner) = self.session();
+        let (decoder, output) = (Decoder::default(), Output::default());
+        Session { engine, inner, decoder, output, closed: false }
+    }
+
+    fn session(&self) -> (Arc<engine::Engine>, session::Session) {
         let engine = Arc::clone(&self.0);
         let (id, moment) = (engine.clients.next_id(), Moment::now(&engine.clock));
         let client =
             Client::new(id, format!("memory:{id}"), "memory:0".to_owned(), moment.now_ms());
         let inner = session::Session::new(Arc::new(client), !engine.has_password(), moment);
         engine.clients.add(&inner.client);
-        let (decoder, output) = (Decoder::default(), Output::default());
-        Session { engine, inner, decoder, output, closed: false }
+        (engine, inner)
     }
 }
 
@@ -146,7 +150,7 @@ impl Session {
     pub fn receive(&mut self, mut bytes: &[u8]) -> Vec<Exchange> {
         let mut exchanges = Vec::new();
         while !bytes.is_empty() && !self.closed {
-            read(&mut self.decoder, &mut bytes);
+            fill(self.decoder.target(), &mut bytes);
             self.inner.moment = Moment::now(&self.engine.clock);
             while let Some(exchange) = self.next_exchange() {
                 exchanges.push(exchange);
@@ -189,18 +193,20 @@ impl Session {
         if limits.authenticated && self.decoder.ready().len() == 0 {
             self.decoder.decode_ahead(limits, LONGEST_RUN);
             let keys = self.decoder.ready().filter_map(|args| args.get(1));
-            self.engine.keyspace.warm(keys, self.inner.database());
+            self.engine.keyspace.warm(keys, self.inner.database(), &mut Vec::new());
         }
     }
 
     fn execute(&mut self) -> Request {
         let args = self.decoder.args();
         let request = args.iter().map(Vec::from).collect();
-        let mut flow = execute(&self.engine, &mut self.inner, args, &mut self.output);
+        let run = &mut Run::new(&self.engine.keyspace);
+        let mut flow = execute(&self.engine, &mut self.inner, args, &mut self.output, run);
         while flow == Flow::Paused {
             self.engine.pause.end();
-            flow = execute(&self.engine, &mut self.inner, args, &mut self.output);
+            flow = execute(&self.engine, &mut self.inner, args, &mut self.output, run);
         }
+        self.inner.tally.flush(&self.engine.stats);
         self.closed = matches!(flow, Flow::Close | Flow::Abort);
         self.decoder.finish();
         request

@@ -50,6 +50,7 @@ mod clock;
 mod command;
 mod config;
 mod connection;
+mod conversation;
 mod direct;
 mod engine;
 mod error;

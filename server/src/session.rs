@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use crate::clients::Client;
 use crate::clock::Moment;
 use crate::resp::Protocol;
+use crate::stats::Tally;
 
 pub(crate) struct Session {
     pub(crate) client: Arc<Client>,
@@ -15,6 +16,8 @@ pub(crate) struct Session {
     pub(crate) moment: Moment,
     /// Not a client's but the application's own, by direct calls: it is never kept waiting.
     pub(crate) direct: bool,
+    /// What has not been added to the server's statistics yet.
+    pub(crate) tally: Tally,
     database: usize,
     protocol: Protocol,
 }
@@ -33,11 +36,12 @@ pub(crate) enum Replies {
 impl Session {
     pub(crate) fn new(client: Arc<Client>, authenticated: bool, moment: Moment) -> Self {
         Session {
-            client,
             authenticated,
             replies: Replies::On,
             moment,
             direct: false,
+            tally: Tally::of(client.id),
+            client,
             database: 0,
             protocol: Protocol::Resp2,
         }

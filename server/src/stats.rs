@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, MutexGuard};
+use std::thread::available_parallelism;
 
 use crate::command::{Registered, Table};
 use crate::error::Error;
 
 /// Codes of errors counted apart; a flood of made-up ones is cut off here.
 const MOST_ERROR_CODES: usize = 128;
+const MOST_STRIPES: usize = 16;
 
 #[derive(Debug)]
 pub(crate) struct Stats {
@@ -20,24 +22,80 @@ pub(crate) struct Stats {
     pub(crate) writes: AtomicU64,
     pub(crate) dropped_for_query_buffer: AtomicU64,
     pub(crate) dropped_for_output_buffer: AtomicU64,
-    commands: Box<[CommandStats]>,
+    /// What the commands did, by groups of clients so that these seldom wait for each other.
+    stripes: Box<[Mutex<Stripe>]>,
+    rejected: Box<[AtomicU64]>,
+    failed: Box<[AtomicU64]>,
     errors: Mutex<BTreeMap<String, u64>>,
     rates: Mutex<Rates>,
 }
 
-/// What is counted of one command.
-#[derive(Debug, Default)]
+/// What is counted of each command, by its id.
+type Stripe = Vec<CommandStats>;
+
+/// What is counted of a command that was executed.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct CommandStats {
-    pub(crate) calls: AtomicU64,
-    pub(crate) spent_ns: AtomicU64,
-    pub(crate) rejected: AtomicU64,
-    pub(crate) failed: AtomicU64,
-    histogram: OnceLock<Box<Histogram>>,
+    pub(crate) calls: u64,
+    pub(crate) spent_ns: u64,
+    /// How the durations are distributed, if any was tracked.
+    pub(crate) histogram: Option<Box<Histogram>>,
+}
+
+/// What one client has done that is not yet part of the statistics: a run of requests is added to
+/// them at once, as nothing that all clients share should be touched with every request.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    executed: Vec<Executed>,
+    stripe: usize,
+}
+
+/// A command that was executed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Executed {
+    /// The id of its row.
+    pub(crate) row: usize,
+    /// Whether its duration is to be part of the distribution.
+    pub(crate) tracked: bool,
+    pub(crate) spent_ns: u64,
+}
+
+impl Tally {
+    const MOST: usize = 64;
+
+    /// The tally of the client with this id.
+    pub(crate) const fn of(client: u64) -> Self {
+        Tally { executed: Vec::new(), stripe: client as usize }
+    }
+
+    pub(crate) fn add(&mut self, stats: &Stats, executed: Executed) {
+        if self.executed.len() == Self::MOST {
+            self.flush(stats);
+        }
+        self.executed.push(executed);
+    }
+
+    /// Adds everything to the statistics.
+    pub(crate) fn flush(&mut self, stats: &Stats) {
+        if self.executed.is_empty() {
+            return;
+        }
+        let mut stripe = lock(&stats.stripes[self.stripe % stats.stripes.len()]);
+        for executed in self.executed.drain(..) {
+            stripe[executed.row].record(executed);
+        }
+    }
+}
+
+fn lock(stripe: &Mutex<Stripe>) -> MutexGuard<'_, Stripe> {
+    stripe.lock().expect("nothing panics while it counts commands")
 }
 
 impl Stats {
     pub(crate) fn new() -> Self {
-        let commands = Table::get().rows().iter().map(|_| CommandStats::default()).collect();
+        let rows = Table::get().rows().len();
+        let stripes = available_parallelism().map_or(1, usize::from).min(MOST_STRIPES);
+        let counters = || (0..rows).map(|_| AtomicU64::new(0)).collect();
         Stats {
             connections: AtomicU64::new(0),
             rejected_connections: AtomicU64::new(0),
@@ -47,19 +105,37 @@ impl Stats {
             writes: AtomicU64::new(0),
             dropped_for_query_buffer: AtomicU64::new(0),
             dropped_for_output_buffer: AtomicU64::new(0),
-            commands,
+            stripes: (0..stripes)
+                .map(|_| Mutex::new(vec![CommandStats::default(); rows]))
+                .collect(),
+            rejected: counters(),
+            failed: counters(),
             errors: Mutex::default(),
             rates: Mutex::default(),
         }
     }
 
-    pub(crate) fn command(&self, row: &Registered) -> &CommandStats {
-        &self.commands[row.id]
+    /// What was counted of a command.
+    pub(crate) fn command(&self, row: &Registered) -> CommandStats {
+        let mut sum = CommandStats::default();
+        for stripe in &self.stripes {
+            sum.add(&lock(stripe)[row.id]);
+        }
+        sum
+    }
+
+    pub(crate) fn rejected(&self, row: &Registered) -> &AtomicU64 {
+        &self.rejected[row.id]
+    }
+
+    pub(crate) fn failed(&self, row: &Registered) -> &AtomicU64 {
+        &self.failed[row.id]
     }
 
     /// How many requests were executed.
     pub(crate) fn calls(&self) -> u64 {
-        self.commands.iter().map(|command| command.calls.load(Ordering::Relaxed)).sum()
+        let calls = |stripe| lock(stripe).iter().map(|command| command.calls).sum::<u64>();
+        self.stripes.iter().map(calls).sum()
     }
 
     pub(crate) fn error(&self, error: &Error) {
@@ -103,51 +179,43 @@ impl Stats {
         ] {
             counter.store(0, Ordering::Relaxed);
         }
-        for command in &self.commands {
-            command.reset();
+        for counter in self.rejected.iter().chain(&self.failed) {
+            counter.store(0, Ordering::Relaxed);
+        }
+        for stripe in &self.stripes {
+            lock(stripe).fill(CommandStats::default());
         }
         self.errors.lock().expect("nothing panics while it counts errors").clear();
     }
 }
 
 impl CommandStats {
-    pub(crate) fn record(&self, spent_ns: u64, with_histogram: bool) {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        self.spent_ns.fetch_add(spent_ns, Ordering::Relaxed);
-        if with_histogram {
-            self.histogram.get_or_init(Box::default).record(spent_ns);
+    fn record(&mut self, executed: Executed) {
+        self.calls += 1;
+        self.spent_ns += executed.spent_ns;
+        if executed.tracked {
+            self.histogram.get_or_insert_default().record(executed.spent_ns);
         }
     }
 
-    pub(crate) fn histogram(&self) -> Option<&Histogram> {
-        self.histogram.get().map(|histogram| &**histogram)
-    }
-
-    fn reset(&self) {
-        for counter in [&self.calls, &self.spent_ns, &self.rejected, &self.failed] {
-            counter.store(0, Ordering::Relaxed);
-        }
-        self.reset_histogram();
-    }
-
-    pub(crate) fn reset_histogram(&self) {
-        if let Some(histogram) = self.histogram() {
-            for bucket in &histogram.buckets {
-                bucket.store(0, Ordering::Relaxed);
-            }
+    fn add(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.spent_ns += other.spent_ns;
+        if let Some(histogram) = &other.histogram {
+            self.histogram.get_or_insert_default().add(histogram);
         }
     }
 }
 
 /// Durations by their order of magnitude, each power of two in sixteen steps.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Histogram {
-    buckets: [AtomicU64; Histogram::BUCKETS],
+    buckets: [u64; Histogram::BUCKETS],
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Histogram { buckets: [const { AtomicU64::new(0) }; Self::BUCKETS] }
+        Histogram { buckets: [0; Self::BUCKETS] }
     }
 }
 
@@ -160,8 +228,14 @@ impl Histogram {
     const POWERS: usize = Self::LONGEST_NS.ilog2() as usize - Self::STEP_BITS + 1;
     const BUCKETS: usize = Self::STEPS * Self::POWERS;
 
-    fn record(&self, spent_ns: u64) {
-        self.buckets[Self::bucket(spent_ns)].fetch_add(1, Ordering::Relaxed);
+    fn record(&mut self, spent_ns: u64) {
+        self.buckets[Self::bucket(spent_ns)] += 1;
+    }
+
+    fn add(&mut self, other: &Self) {
+        for (count, more) in self.buckets.iter_mut().zip(&other.buckets) {
+            *count += more;
+        }
     }
 
     fn bucket(spent_ns: u64) -> usize {
@@ -178,14 +252,14 @@ impl Histogram {
     }
 
     pub(crate) fn count(&self) -> u64 {
-        self.buckets.iter().map(read).sum()
+        self.buckets.iter().sum()
     }
 
     /// How many took less than each power of two, for those that say more than the one before.
     /// The powers are of nanoseconds, named in microseconds as Redis rounds them.
     pub(crate) fn by_microseconds(&self) -> Vec<(u64, u64)> {
         let (mut seen, mut shown, mut result, mut limit_ns) = (0, 0, Vec::new(), 1024);
-        for (bucket, count) in self.buckets.iter().map(read).enumerate() {
+        for (bucket, count) in self.buckets.iter().copied().enumerate() {
             while Self::longest_ns(bucket) >= limit_ns {
                 if seen > shown {
                     result.push((limit_name_us(limit_ns), seen));
@@ -205,7 +279,7 @@ impl Histogram {
     pub(crate) fn percentile_us(&self, percent: f64) -> f64 {
         let wanted = (self.count() as f64 * percent / 100.0).ceil() as u64;
         let mut seen = 0;
-        for (bucket, count) in self.buckets.iter().map(read).enumerate() {
+        for (bucket, count) in self.buckets.iter().copied().enumerate() {
             seen += count;
             if seen >= wanted && count > 0 {
                 return Self::longest_ns(bucket) as f64 / 1000.0;
@@ -278,7 +352,7 @@ mod tests {
 
     #[test]
     fn the_distribution_has_the_limits_that_redis_prints() {
-        let histogram = Histogram::default();
+        let mut histogram = Histogram::default();
         for power in 0..22 {
             histogram.record((1000 << power) as u64);
         }
@@ -300,7 +374,7 @@ mod tests {
 
     #[test]
     fn percentiles_are_exact_to_a_sixteenth() {
-        let histogram = Histogram::default();
+        let mut histogram = Histogram::default();
         for micros in 1..=1000 {
             histogram.record(micros * 1000);
         }

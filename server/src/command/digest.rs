@@ -130,7 +130,7 @@ fn sha1_block(state: &mut [u32; 5], block: &[u8; 64]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keyspace::Keyspace;
+    use crate::keyspace::{Keyspace, Run};
     use crate::random::Random;
     use crate::value::Text;
 
@@ -153,7 +153,8 @@ mod tests {
     #[test]
     fn digests_are_those_of_real_servers() {
         let keyspace = Keyspace::new(4, 16, &Random::seeded(1));
-        let mut txn = keyspace.lock_all(0, 1_000);
+        let mut run = Run::new(&keyspace);
+        let mut txn = run.lock_all(0, 1_000);
         let expect = |txn: &mut Txn<'_>, expected: &str| {
             assert_eq!(Digest::of_keyspace(txn, 16).hexadecimal(), expected);
         };

@@ -34,6 +34,7 @@ const INFO: Command = Command {
 /// Sections that do not exist are passed over.
 fn info(call: &mut Call<'_>) -> Result<(), Error> {
     let wanted = Wanted::parse(call.args);
+    call.settle_statistics();
     let mut text = String::new();
     for section in SECTIONS.iter().filter(|section| wanted.includes(section)) {
         if !text.is_empty() {
@@ -378,8 +379,9 @@ fn modules(_: &mut Lines<'_>, _: &Engine) {}
 fn command_stats(lines: &mut Lines<'_>, engine: &Engine) {
     for row in Table::get().rows() {
         let stats = engine.stats.command(row);
-        let (calls, spent_us) = (read(&stats.calls), read(&stats.spent_ns) / 1000);
-        let (rejected, failed) = (read(&stats.rejected), read(&stats.failed));
+        let (calls, spent_us) = (stats.calls, stats.spent_ns / 1000);
+        let (rejected, failed) = (engine.stats.rejected(row), engine.stats.failed(row));
+        let (rejected, failed) = (read(rejected), read(failed));
         if calls + rejected + failed > 0 {
             let each_us = ratio(spent_us, calls);
             lines.line(
@@ -407,8 +409,7 @@ fn safe(code: &str) -> String {
 fn latency_stats(lines: &mut Lines<'_>, engine: &Engine) {
     let percentiles = engine.config.text(Param::LatencyTrackingPercentiles);
     for row in Table::get().rows() {
-        let histogram = engine.stats.command(row).histogram();
-        let Some(histogram) = histogram.filter(|histogram| histogram.count() > 0) else {
+        let Some(histogram) = engine.stats.command(row).histogram else {
             continue;
         };
         let shown = percentiles.split_whitespace().filter_map(|percentile| {

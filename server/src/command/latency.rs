@@ -239,13 +239,13 @@ fn latency_histogram(call: &mut Call<'_>) -> Result<(), Error> {
         let named = call.args.from(2).filter_map(|name| table.named(name));
         named.flat_map(|row| std::iter::once(row).chain(table.subcommands(row))).collect()
     };
-    let stats = &call.engine.stats;
-    let found = wanted.iter().filter_map(|row| Some((*row, stats.command(row).histogram()?)));
-    let found: Vec<_> = found.filter(|(_, histogram)| histogram.count() > 0).collect();
+    call.settle_statistics();
+    let histogram = |row| call.engine.stats.command(row).histogram;
+    let found: Vec<_> = wanted.iter().filter_map(|row| Some((*row, histogram(row)?))).collect();
     call.reply.map(found.len());
     for (row, histogram) in found {
         call.reply.bulk(row.name.as_bytes());
-        write_histogram(call, histogram);
+        write_histogram(call, &histogram);
     }
     Ok(())
 }

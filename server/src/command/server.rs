@@ -93,6 +93,7 @@ const CONFIG_RESETSTAT: Command = Command {
 };
 
 fn config_resetstat(call: &mut Call<'_>) -> Result<(), Error> {
+    call.settle_statistics();
     call.engine.stats.reset();
     call.engine.keyspace.reset_counters();
     call.reply.ok();

@@ -16,6 +16,9 @@ pub(crate) struct Registered {
     pub(crate) id: usize,
     /// The name with its container's: `client|kill`.
     pub(crate) name: String,
+    letters: Letters,
+    /// Whether these letters are enough to know it by.
+    is_plain: bool,
     /// Where its key is, if it always has exactly one there.
     pub(crate) sole_key: Option<usize>,
     /// Where the subcommands' rows are.
@@ -65,7 +68,7 @@ impl Table {
         }
         table.slots = vec![0; (table.rows.len() * 4).next_power_of_two()];
         for at in 0..table.rows.len() {
-            let mut slot = hash(table.rows[at].name.as_bytes());
+            let mut slot = table.rows[at].letters.hash();
             while table.slots[slot & (table.slots.len() - 1)] != 0 {
                 slot += 1;
             }
@@ -78,7 +81,10 @@ impl Table {
     fn add(&mut self, command: &'static Command, name: String) -> usize {
         let id = self.rows.len();
         let sole_key = sole_key(command);
-        self.rows.push(Registered { command, id, name, sole_key, subcommands: Vec::new() });
+        let letters = Letters::of(name.as_bytes());
+        let is_plain = letters.are_all_of(&name);
+        let subcommands = Vec::new();
+        self.rows.push(Registered { command, id, name, letters, is_plain, sole_key, subcommands });
         id
     }
 
@@ -101,11 +107,12 @@ impl Table {
 
     /// The row with this full name (`get`, `client|kill`), in any case.
     pub(crate) fn named(&self, name: &[u8]) -> Option<&Registered> {
-        let mut slot = hash(name);
+        let letters = Letters::of(name);
+        let mut slot = letters.hash();
         loop {
             let at = self.slots[slot & (self.slots.len() - 1)];
             let row = &self.rows[usize::from(at.checked_sub(1)?)];
-            if row.name.as_bytes().eq_ignore_ascii_case(name) {
+            if row.letters == letters && row.is_named(name) {
                 return Some(row);
             }
             slot += 1;
@@ -128,6 +135,10 @@ impl Table {
 }
 
 impl Registered {
+    fn is_named(&self, name: &[u8]) -> bool {
+        self.is_plain || self.name.as_bytes().eq_ignore_ascii_case(name)
+    }
+
     pub(crate) fn is_subcommand(&self) -> bool {
         self.name.len() > self.command.name.len()
     }
@@ -142,10 +153,35 @@ fn sole_key(command: &Command) -> Option<usize> {
     (index < usize::from(command.arity.unsigned_abs())).then_some(index)
 }
 
-fn hash(name: &[u8]) -> usize {
-    let step = |sum: usize, byte: &u8| {
-        (sum ^ usize::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0193)
-    };
-    let sum = name.iter().fold(0x811c_9dc5, step);
-    sum ^ (sum >> 15)
+/// The length and the first and last four letters of a name, whatever their case. Of a word of no
+/// more than eight letters it is all there is to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Letters {
+    length: usize,
+    first: u32,
+    last: u32,
+}
+
+impl Letters {
+    /// The bit that tells small letters from capital ones, in four letters.
+    const SMALL: u32 = 0x2020_2020;
+
+    fn of(name: &[u8]) -> Self {
+        let four = |chunk: Option<&[u8; 4]>| match chunk {
+            Some(chunk) => u32::from_le_bytes(*chunk) | Self::SMALL,
+            None => name.iter().fold(0, |sum, letter| sum << 8 | u32::from(letter | 0x20)),
+        };
+        let (first, last) = (four(name.first_chunk()), four(name.last_chunk()));
+        Letters { length: name.len(), first, last }
+    }
+
+    /// Whether nobody else's name has these letters.
+    fn are_all_of(self, name: &str) -> bool {
+        self.length <= 8 && name.bytes().all(|letter| letter.is_ascii_lowercase())
+    }
+
+    const fn hash(self) -> usize {
+        let mixed = self.first.wrapping_mul(0x9e37_79b1) ^ self.last.wrapping_mul(0x85eb_ca77);
+        (mixed >> 16) as usize
+    }
 }

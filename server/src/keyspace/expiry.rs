@@ -3,7 +3,7 @@
 //! It samples: a few buckets of each database at a time, and more of one where a good part of
 //! what it sees has expired.
 
-use super::{Entry, Keyspace};
+use super::{Entry, Keyspace, Run};
 
 /// How many buckets are looked at before deciding whether to go on.
 const SAMPLE: usize = 64;
@@ -27,7 +27,8 @@ impl Keyspace {
 
     /// Looks at some buckets; true if it is worth looking at more.
     fn sweep_sample(&self, index: usize, number: usize, now_ms: i64) -> bool {
-        let mut txn = self.lock_one(index, number, now_ms);
+        let mut run = Run::new(self);
+        let mut txn = run.lock_one(index, number, now_ms);
         let Some(database) = txn.sole_database() else {
             return false;
         };

@@ -56,7 +56,7 @@ impl Database {
         self.bytes
     }
 
-    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<Position> {
+    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<(Position, &Entry)> {
         self.table.find(hash, key)
     }
 
@@ -87,7 +87,7 @@ impl Database {
         usage: Usage,
     ) {
         match self.table.find(hash, key) {
-            Some(position) => {
+            Some((position, _)) => {
                 self.change(position, |entry| entry.put(content, deadline_ms, usage));
             }
             None => self.insert(hash, Entry::new(key, content, deadline_ms, usage)),

@@ -14,6 +14,9 @@ use super::{DatabaseFigures, Keyspace};
 use crate::random::Random;
 use crate::value::Value;
 
+/// How many shards at most are looked at to bring keys near.
+const MOST_WARMED: usize = 64;
+
 pub(crate) struct Txn<'a> {
     keyspace: &'a Keyspace,
     guards: Guards<'a>,
@@ -21,15 +24,32 @@ pub(crate) struct Txn<'a> {
     locked_key: Option<LockedKey>,
     database: usize,
     now_ms: i64,
-    /// Whether looking at an entry counts as using it.
-    notes_usage: bool,
-    /// How uses are counted, if they are.
-    counting: Option<Counting>,
+    uses: Uses,
+}
+
+/// What looking at an entry does to its usage.
+#[derive(Clone, Copy)]
+enum Uses {
+    Ignored,
+    Noted,
+    Counted(Counting),
+}
+
+impl Uses {
+    fn note(self, entry: &mut Entry, now_ms: i64) {
+        let counting = match self {
+            Uses::Ignored => return,
+            Uses::Noted => None,
+            Uses::Counted(counting) => Some(counting),
+        };
+        entry.set_usage(entry.usage().again(now_ms, counting));
+    }
 }
 
 enum Guards<'a> {
     None,
-    One(usize, MutexGuard<'a, Shard>),
+    /// The one that the run holds.
+    One(usize, &'a mut Shard),
     /// Ascending by index.
     Several(Vec<(usize, MutexGuard<'a, Shard>)>),
 }
@@ -52,76 +72,122 @@ impl LockedKey {
     }
 }
 
-impl Keyspace {
+/// A run of requests, which keeps the shard that its last request used for the next: several
+/// requests on one shard lock it once.
+///
+/// Whoever locks anything else lets go of it first, so that shards are still locked in ascending
+/// order.
+pub(crate) struct Run<'a> {
+    keyspace: &'a Keyspace,
+    held: Option<(usize, MutexGuard<'a, Shard>)>,
+}
+
+impl<'a> Run<'a> {
+    pub(crate) const fn new(keyspace: &'a Keyspace) -> Self {
+        Run { keyspace, held: None }
+    }
+
+    /// Lets others at the shard.
+    pub(crate) fn release(&mut self) {
+        self.held = None;
+    }
+
     /// Locks the shards of these keys.
     pub(crate) fn lock<'k>(
-        &self,
+        &mut self,
         keys: impl Iterator<Item = &'k [u8]>,
         database: usize,
         now_ms: i64,
     ) -> Txn<'_> {
-        let mut shards = keys.map(|key| self.shard_of(self.hash(key)));
-        let guards = match (shards.next(), shards.next()) {
-            (None, _) => Guards::None,
-            (Some(only), None) => Guards::One(only, self.lock_shard(only)),
-            (Some(first), Some(second)) => {
-                let mut all: Vec<usize> = [first, second].into_iter().chain(shards).collect();
-                all.sort_unstable();
-                all.dedup();
-                self.lock_ascending(all.into_iter())
-            }
-        };
-        self.txn(guards, database, now_ms)
+        let keyspace = self.keyspace;
+        let mut shards: Vec<usize> =
+            keys.map(|key| keyspace.shard_of(keyspace.hash(key))).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        match shards[..] {
+            [] => self.lock_none(database, now_ms),
+            [only] => self.lock_one(only, database, now_ms),
+            _ => self.lock_ascending(shards.into_iter(), database, now_ms),
+        }
     }
 
-    pub(crate) fn lock_key<'a>(&'a self, key: &'a [u8], database: usize, now_ms: i64) -> Txn<'a> {
-        let hash = self.hash(key);
-        let mut txn = self.lock_one(self.shard_of(hash), database, now_ms);
+    pub(crate) fn lock_key(&mut self, key: &[u8], database: usize, now_ms: i64) -> Txn<'_> {
+        let hash = self.keyspace.hash(key);
+        let mut txn = self.lock_one(self.keyspace.shard_of(hash), database, now_ms);
         txn.locked_key = Some(LockedKey::new(key, hash));
         txn
     }
 
-    pub(crate) fn lock_all(&self, database: usize, now_ms: i64) -> Txn<'_> {
-        let guards = self.lock_ascending(0..self.shards.len());
-        self.txn(guards, database, now_ms)
+    pub(crate) fn lock_all(&mut self, database: usize, now_ms: i64) -> Txn<'_> {
+        self.lock_ascending(0..self.keyspace.shards.len(), database, now_ms)
     }
 
     /// Locks nothing: for commands that have nothing to do with keys.
-    pub(crate) const fn lock_none(&self, database: usize, now_ms: i64) -> Txn<'_> {
-        self.txn(Guards::None, database, now_ms)
+    pub(crate) fn lock_none(&mut self, database: usize, now_ms: i64) -> Txn<'_> {
+        self.release();
+        Txn::new(self.keyspace, Guards::None, database, now_ms)
     }
 
+    pub(super) fn lock_one(&mut self, index: usize, database: usize, now_ms: i64) -> Txn<'_> {
+        if self.held.as_ref().is_none_or(|(held, _)| *held != index) {
+            self.release();
+            self.held = Some((index, self.keyspace.lock_shard(index)));
+        }
+        let keyspace = self.keyspace;
+        let guards = match &mut self.held {
+            Some((index, shard)) => Guards::One(*index, shard),
+            None => unreachable!("the shard was locked above"),
+        };
+        Txn::new(keyspace, guards, database, now_ms)
+    }
+
+    fn lock_ascending(
+        &mut self,
+        indices: impl Iterator<Item = usize>,
+        database: usize,
+        now_ms: i64,
+    ) -> Txn<'_> {
+        self.release();
+        let lock = |index| (index, self.keyspace.lock_shard(index));
+        let guards = Guards::Several(indices.map(lock).collect());
+        Txn::new(self.keyspace, guards, database, now_ms)
+    }
+}
+
+impl Keyspace {
     /// Brings the places of these keys into the processor's caches, all at the same time.
     ///
     /// Looking one key up after the other, each look-up waits for memory on its own. Here nothing
     /// depends on what is read, so that the waits overlap. It is only a hint: a shard that somebody
-    /// else holds is passed over, and whether keys are there is not told.
-    pub(crate) fn warm<'k>(&self, keys: impl Iterator<Item = &'k [u8]>, database: usize) {
-        let hashes: Vec<u64> = keys.map(|key| self.hash(key)).collect();
-        let shards: Vec<_> = self.shards.iter().map(|shard| shard.try_lock().ok()).collect();
+    /// else holds is passed over, and whether keys are there is not told. `hashes` is room to work in.
+    pub(crate) fn warm<'k>(
+        &self,
+        keys: impl Iterator<Item = &'k [u8]>,
+        database: usize,
+        hashes: &mut Vec<u64>,
+    ) {
+        hashes.clear();
+        hashes.extend(keys.map(|key| self.hash(key)));
+        let mut shards = [const { None }; MOST_WARMED];
+        for (locked, shard) in shards.iter_mut().zip(&self.shards) {
+            *locked = shard.try_lock().ok();
+        }
         let table = |hash| {
-            let shard = shards[self.shard_of(hash)].as_ref();
+            let shard = shards.get(self.shard_of(hash)).and_then(Option::as_ref);
             shard.map(|shard| shard.databases[database].table())
         };
-        for &hash in &hashes {
+        for &hash in &*hashes {
             table(hash).inspect(|table| table.prefetch_home(hash));
         }
-        for &hash in &hashes {
+        for &hash in &*hashes {
             table(hash).inspect(|table| table.prefetch_item(hash));
         }
     }
+}
 
-    pub(super) fn lock_one(&self, index: usize, database: usize, now_ms: i64) -> Txn<'_> {
-        self.txn(Guards::One(index, self.lock_shard(index)), database, now_ms)
-    }
-
-    fn lock_ascending(&self, indices: impl Iterator<Item = usize>) -> Guards<'_> {
-        Guards::Several(indices.map(|index| (index, self.lock_shard(index))).collect())
-    }
-
-    const fn txn<'a>(&'a self, guards: Guards<'a>, database: usize, now_ms: i64) -> Txn<'a> {
-        let (notes_usage, counting) = (true, None);
-        Txn { keyspace: self, guards, locked_key: None, database, now_ms, notes_usage, counting }
+impl<'a> Txn<'a> {
+    const fn new(keyspace: &'a Keyspace, guards: Guards<'a>, database: usize, now_ms: i64) -> Self {
+        Txn { keyspace, guards, locked_key: None, database, now_ms, uses: Uses::Noted }
     }
 }
 
@@ -143,25 +209,24 @@ impl Txn<'_> {
 
     /// From here on, looking at an entry does not count as using it.
     pub(crate) const fn ignore_usage(&mut self) {
-        self.notes_usage = false;
+        self.uses = Uses::Ignored;
     }
 
     /// From here on, uses are counted.
     pub(crate) const fn count_uses(&mut self, counting: Counting) {
-        self.counting = Some(counting);
+        self.uses = Uses::Counted(counting);
     }
 
     /// From here on, looking at an entry counts as using it, whatever the client asked for.
     pub(crate) const fn note_usage(&mut self) {
-        self.notes_usage = true;
+        self.uses = Uses::Noted;
     }
 
     /// Looks a key up for reading: counts a hit or a miss, and as a use of the entry.
     pub(crate) fn read(&mut self, key: &[u8]) -> Option<&Entry> {
         let hash = self.hash(key);
         let found = self.find(hash, key);
-        let (database, notes, now_ms) = (self.database, self.notes_usage, self.now_ms);
-        let counting = self.counting;
+        let (database, uses, now_ms) = (self.database, self.uses, self.now_ms);
         let shard = self.shard_mut(hash);
         let Some(position) = found else {
             shard.counters.misses += 1;
@@ -169,9 +234,7 @@ impl Txn<'_> {
         };
         shard.counters.hits += 1;
         let entry = shard.databases[database].get_mut(position);
-        if notes {
-            entry.set_usage(entry.usage().again(now_ms, counting));
-        }
+        uses.note(entry, now_ms);
         Some(entry)
     }
 
@@ -195,11 +258,9 @@ impl Txn<'_> {
     ) -> Option<R> {
         let hash = self.hash(key);
         let position = self.find(hash, key)?;
-        let (notes, now_ms, counting) = (self.notes_usage, self.now_ms, self.counting);
+        let (uses, now_ms) = (self.uses, self.now_ms);
         let changed = self.slice(hash).change(position, |entry| {
-            if notes {
-                entry.set_usage(entry.usage().again(now_ms, counting));
-            }
+            uses.note(entry, now_ms);
             change(entry.value_mut())
         });
         Some(changed)
@@ -227,7 +288,7 @@ impl Txn<'_> {
     pub(crate) fn put_entry(&mut self, key: &[u8], entry: Entry) {
         let hash = self.hash(key);
         let database = self.slice(hash);
-        if let Some(position) = database.find(hash, key) {
+        if let Some((position, _)) = database.find(hash, key) {
             database.remove(hash, position);
         }
         database.insert(hash, entry.renamed(key));
@@ -276,7 +337,7 @@ impl Txn<'_> {
         let database = self.database;
         let shard = self.shard_mut(hash);
         let database = &mut shard.databases[database];
-        if let Some(position) = database.find(hash, key) {
+        if let Some((position, _)) = database.find(hash, key) {
             database.remove(hash, position);
             shard.counters.expired += 1;
         }
@@ -285,9 +346,8 @@ impl Txn<'_> {
     /// Where the key is, if it is there; removes it if its time is over.
     fn find(&mut self, hash: u64, key: &[u8]) -> Option<Position> {
         let now_ms = self.now_ms;
-        let database = self.slice(hash);
-        let position = database.find(hash, key)?;
-        if !database.get(position).is_expired(now_ms) {
+        let (position, entry) = self.slice(hash).find(hash, key)?;
+        if !entry.is_expired(now_ms) {
             return Some(position);
         }
         self.expire(key);

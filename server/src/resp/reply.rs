@@ -183,12 +183,16 @@ impl<'a> Reply<'a> {
     }
 
     fn header(&mut self, kind: u8, number: i64) {
-        let mut line = [0; 24];
+        if let Ok(number @ 0..100) = usize::try_from(number) {
+            let [tens, ones] = number::digit_pair(number);
+            if number < 10 {
+                self.output.write(&[kind, ones, b'\r', b'\n']);
+            } else {
+                self.output.write(&[kind, tens, ones, b'\r', b'\n']);
+            }
+            return;
+        }
         let mut digits = [0; 20];
-        let digits = number::format_integer(number, &mut digits);
-        line[0] = kind;
-        line[1..=digits.len()].copy_from_slice(digits);
-        line[digits.len() + 1..digits.len() + 3].copy_from_slice(b"\r\n");
-        self.output.write(&line[..digits.len() + 3]);
+        self.line(kind, number::format_integer(number, &mut digits));
     }
 }

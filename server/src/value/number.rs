@@ -42,6 +42,11 @@ const DIGIT_PAIRS: [u8; 200] = {
     pairs
 };
 
+/// The two digits of a number below 100.
+pub(crate) const fn digit_pair(number: usize) -> [u8; 2] {
+    [DIGIT_PAIRS[number * 2], DIGIT_PAIRS[number * 2 + 1]]
+}
+
 /// Writes `number` into the end of `buffer` and returns the part that was written.
 pub(crate) fn format_integer(number: i64, buffer: &mut [u8; 20]) -> &[u8] {
     let mut magnitude = number.unsigned_abs();

@@ -95,15 +95,17 @@ impl<T> Array<T> {
 }
 
 impl<T: Keyed> Array<T> {
-    /// The bucket and the slot of the item with this key.
-    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<(usize, usize)> {
+    /// The item with this key, with its bucket and slot.
+    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<(usize, usize, &T)> {
         let (home, tag) = (self.home(place(hash)), tag(hash));
         let bucket = self.bucket(home);
-        if let Some(slot) = bucket.find(tag, key) {
-            return Some((home, slot));
+        if let Some((slot, item)) = bucket.find(tag, key) {
+            return Some((home, slot, item));
         }
-        (home + 1..self.end(home))
-            .find_map(|at| self.bucket(at).find(tag, key).map(|slot| (at, slot)))
+        (home + 1..self.end(home)).find_map(|at| {
+            let (slot, item) = self.bucket(at).find(tag, key)?;
+            Some((at, slot, item))
+        })
     }
 
     /// Puts an item near its home, or gives it back, for the crowd, if there is no room.

@@ -46,10 +46,12 @@ impl<T> Default for Bucket<T> {
 }
 
 impl<T: Keyed> Bucket<T> {
-    /// The slot of the item with this key.
-    pub(super) fn find(&self, tag: u8, key: &[u8]) -> Option<usize> {
-        self.candidates(tag)
-            .find(|&slot| self.items[slot].as_ref().is_some_and(|item| item.key() == key))
+    /// The item with this key, and its slot.
+    pub(super) fn find(&self, tag: u8, key: &[u8]) -> Option<(usize, &T)> {
+        self.candidates(tag).find_map(|slot| {
+            let item = self.items[slot].as_ref()?;
+            (item.key() == key).then_some((slot, item))
+        })
     }
 
     /// The slots whose tag is this one, and now and then another.

@@ -93,20 +93,20 @@ impl<T: Keyed> Table<T> {
         self.length
     }
 
-    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<Position> {
+    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<(Position, &T)> {
         if self.length == 0 {
             return None;
         }
         let (region, array) = self.home_of(hash);
-        if let Some((at, slot)) = array.find(hash, key) {
-            return Some(Position { region, at, slot });
+        if let Some((at, slot, item)) = array.find(hash, key) {
+            return Some((Position { region, at, slot }, item));
         }
         if !array.is_crowded(hash) {
             return None;
         }
         let is_it = |(other, item): &(u64, T)| *other == hash && item.key() == key;
         let at = self.crowd.iter().position(is_it)?;
-        Some(Position { region: Region::Crowd, at, slot: 0 })
+        Some((Position { region: Region::Crowd, at, slot: 0 }, &self.crowd[at].1))
     }
 
     pub(super) fn get(&self, position: Position) -> &T {

@@ -67,7 +67,7 @@ impl Pair {
     fn position(&self, number: u64) -> (u64, Option<Position>) {
         let key = number.to_le_bytes();
         let hash = (self.luck)(self.table.hasher.hash(&key));
-        (hash, self.table.find(hash, &key))
+        (hash, self.table.find(hash, &key).map(|(position, _)| position))
     }
 
     pub(crate) fn put(&mut self, number: u64, value: u64) {
