@@ -1,22 +1,33 @@
 //! The sweeper: removes expired keys that nobody asks for.
 //!
 //! It samples: a few buckets of each database at a time, and more of one where a good part of
-//! what it sees has expired.
+//! what it sees has expired. On its way it helps tables along that are changing their size.
+
+use std::sync::atomic::Ordering;
 
 use super::{Entry, Keyspace, Run};
 
-/// How many buckets are looked at before deciding whether to go on.
-const SAMPLE: usize = 64;
+/// How many buckets are looked at together.
+const SAMPLE: usize = 4;
+/// Looking ends after so many keys with a deadline, or so many samples.
+const ENOUGH: usize = 64;
+const MOST_SAMPLES: usize = 128;
+/// Steps of this part of the whole fall between all earlier ones: wherever the sweeper stops, as
+/// much is gone everywhere.
+const GOLDEN_PART: u32 = 0x9e37_79b9;
 /// A database is swept further while at least one in so many keys with a deadline had expired.
 const WORTHWHILE: usize = 10;
 
 impl Keyspace {
-    /// One round over all shards; false if it gave up because `out_of_time` said so.
+    /// One round over all shards; false if it gave up because `out_of_time` said so. The next then
+    /// begins where it stopped.
     pub(crate) fn sweep(&self, now_ms: i64, out_of_time: &dyn Fn() -> bool) -> bool {
-        for index in 0..self.shards.len() {
+        let first = self.swept.load(Ordering::Relaxed);
+        for index in (0..self.shards.len()).map(|number| (first + number) % self.shards.len()) {
             for database in 0..self.databases {
                 while self.sweep_sample(index, database, now_ms) {
                     if out_of_time() {
+                        self.swept.store(index, Ordering::Relaxed);
                         return false;
                     }
                 }
@@ -25,27 +36,33 @@ impl Keyspace {
         true
     }
 
-    /// Looks at some buckets; true if it is worth looking at more.
+    /// Looks at some buckets; true if it is worth going on.
     fn sweep_sample(&self, index: usize, number: usize, now_ms: i64) -> bool {
         let mut run = Run::new(self);
         let mut txn = run.lock_one(index, number, now_ms);
         let Some(database) = txn.sole_database() else {
             return false;
         };
+        let is_moving = database.tidy();
         if database.volatile() == 0 {
-            return false;
+            return is_moving;
         }
         let (mut seen, mut expired) = (0, Vec::new());
-        let visit = |entry: &Entry| {
-            seen += 1;
+        let mut visit = |entry: &Entry| {
             if entry.is_expired(now_ms) {
                 expired.push(Box::<[u8]>::from(entry.key()));
             }
         };
-        database.sweep_cursor = database.table().marked(database.sweep_cursor, SAMPLE, visit);
+        for _ in 0..MOST_SAMPLES {
+            database.sweep_at = database.sweep_at.wrapping_add(GOLDEN_PART);
+            seen += database.table().marked(database.sweep_at, SAMPLE, &mut visit);
+            if seen >= ENOUGH {
+                break;
+            }
+        }
         for key in &expired {
             txn.expire(key);
         }
-        seen > 0 && expired.len() * WORTHWHILE >= seen
+        is_moving || seen > 0 && expired.len() * WORTHWHILE >= seen
     }
 }

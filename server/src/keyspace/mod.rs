@@ -10,6 +10,7 @@ mod table;
 mod txn;
 mod usage;
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard};
 
 pub(crate) use entry::{Entry, SHARE_OF_TABLE};
@@ -27,6 +28,8 @@ pub(crate) struct Keyspace {
     shards: Box<[Mutex<Shard>]>,
     hasher: KeyHasher,
     databases: usize,
+    /// The shard that the sweeper goes on with.
+    swept: AtomicUsize,
 }
 
 /// The figures of one database that `INFO keyspace` shows.
@@ -46,6 +49,7 @@ impl Keyspace {
             shards: (0..shards).map(|_| Mutex::new(Shard::new(databases, &hasher))).collect(),
             hasher,
             databases,
+            swept: AtomicUsize::new(0),
         }
     }
 

@@ -28,8 +28,8 @@ pub(super) struct Database {
     volatile: usize,
     /// The memory that the entries take.
     bytes: usize,
-    /// Where the sweeper goes on.
-    pub(super) sweep_cursor: u64,
+    /// Where the sweeper looked last.
+    pub(super) sweep_at: u32,
 }
 
 impl Shard {
@@ -41,7 +41,7 @@ impl Shard {
 
 impl Database {
     pub(super) fn new(hasher: &KeyHasher) -> Self {
-        Database { table: Table::new(hasher.clone()), volatile: 0, bytes: 0, sweep_cursor: 0 }
+        Database { table: Table::new(hasher.clone()), volatile: 0, bytes: 0, sweep_at: 0 }
     }
 
     pub(super) const fn table(&self) -> &Table<Entry> {
@@ -54,6 +54,11 @@ impl Database {
 
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Goes on with a change of the table's size; whether there is more to do.
+    pub(super) fn tidy(&mut self) -> bool {
+        self.table.len() > 0 && self.table.tidy()
     }
 
     pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<(Position, &Entry)> {

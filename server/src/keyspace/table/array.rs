@@ -69,6 +69,17 @@ impl<T> Array<T> {
         (home + 1 + self.bucket(home).reach()).min(self.len())
     }
 
+    /// Whether some part of it is more than half full, by samples that lie evenly spread.
+    pub(super) fn has_full_part(&self) -> bool {
+        const SAMPLES: usize = 64;
+        const BUCKETS: usize = 16;
+        (0..SAMPLES).any(|sample| {
+            let first = self.homes * sample / SAMPLES;
+            let buckets = (first..first + BUCKETS).filter_map(|at| self.get(at));
+            buckets.flat_map(Bucket::items).count() > BUCKETS * SLOTS / 2
+        })
+    }
+
     /// What is in a slot, counting the slots of all buckets through.
     pub(super) fn slot(&self, number: usize) -> Option<&T> {
         self.get(number / SLOTS)?.get(number % SLOTS)

@@ -37,6 +37,12 @@ pub(crate) trait Keyed {
     }
 }
 
+/// So many items in the crowd, and one more for so many homes, are no reason to grow.
+const LARGEST_CROWD: usize = 16;
+/// How many homes are moved with one change when there is no room left before all have moved.
+const MOVED_IN_HASTE: usize = 8;
+const MOVED_WHEN_TIDYING: usize = 64;
+
 #[derive(Debug)]
 pub(super) struct Table<T> {
     array: Array<T>,
@@ -45,6 +51,8 @@ pub(super) struct Table<T> {
     /// Items that found no room near their home, with their hashes.
     crowd: Vec<(u64, T)>,
     length: usize,
+    /// With so many items or more it is not worth looking whether the table can shrink.
+    shrinks_below: usize,
     hasher: KeyHasher,
 }
 
@@ -86,7 +94,8 @@ impl KeyHasher {
 
 impl<T: Keyed> Table<T> {
     pub(super) fn new(hasher: KeyHasher) -> Self {
-        Table { array: Array::new(0), old: None, crowd: Vec::new(), length: 0, hasher }
+        let (array, shrinks_below) = (Array::new(0), usize::MAX);
+        Table { array, old: None, crowd: Vec::new(), length: 0, shrinks_below, hasher }
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -144,7 +153,7 @@ impl<T: Keyed> Table<T> {
 
     /// Adds an item whose key is not there.
     pub(super) fn insert(&mut self, hash: u64, item: T) {
-        if self.length >= capacity(self.array.homes()) {
+        if self.is_crowded() {
             self.grow();
         }
         self.step();
@@ -177,6 +186,15 @@ impl<T: Keyed> Table<T> {
         removed.expect(POSITION_HOLDS)
     }
 
+    /// Goes on with a change of size when nothing else does; whether there is more to do.
+    pub(super) fn tidy(&mut self) -> bool {
+        self.shrink();
+        for _ in 0..MOVED_WHEN_TIDYING {
+            self.step();
+        }
+        self.old.is_some()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         let old = self.old.iter().flat_map(|old| old.array.buckets());
         let crowd = self.crowd.iter().map(|(_, item)| item);
@@ -204,24 +222,21 @@ impl<T: Keyed> Table<T> {
         if next == PLACES { 0 } else { next }
     }
 
-    /// Visits the marked items of so many buckets from `cursor` on and gives the next cursor, 0 at
-    /// the end. It may pass over items that the table moves meanwhile.
-    pub(super) fn marked(&self, cursor: u64, buckets: usize, mut visit: impl FnMut(&T)) -> u64 {
-        if self.length == 0 || cursor >= PLACES {
+    /// Visits the marked items of so many buckets from a place in the order on, and counts them. It
+    /// may pass over items that the table moves meanwhile.
+    pub(super) fn marked(&self, place: u32, buckets: usize, mut visit: impl FnMut(&T)) -> usize {
+        if self.length == 0 {
             return 0;
         }
-        let (array, end) = self.stretch(cursor);
-        let home = array.home(cursor);
-        let next = array.start((home + buckets).min(array.homes())).min(end);
-        let behind = if next == PLACES { array.len() } else { array.home(next) };
-        let visited = (home..behind.max(home + 1)).filter_map(|at| array.get(at));
-        visited.flat_map(Bucket::marked).for_each(&mut visit);
-        if next < PLACES {
-            return next;
-        }
-        let crowd = self.crowd.iter().map(|(_, item)| item);
-        crowd.filter(|item| item.is_marked()).for_each(&mut visit);
-        0
+        let (array, _) = self.stretch(u64::from(place));
+        let home = array.home(u64::from(place));
+        // What has no room behind the last home lies in the crowd.
+        let is_last = home + buckets >= array.homes();
+        let end = if is_last { array.len() } else { home + buckets };
+        let visited = (home..end).filter_map(|at| array.get(at));
+        let crowd = self.crowd.iter().filter(|_| is_last).map(|(_, item)| item);
+        let marked = visited.flat_map(Bucket::marked).chain(crowd.filter(|item| item.is_marked()));
+        marked.map(&mut visit).count()
     }
 
     /// The item that a random number falls on, if it does on one: each with the same chance.
@@ -280,17 +295,36 @@ impl<T: Keyed> Table<T> {
         }
     }
 
-    fn grow(&mut self) {
-        while self.old.is_some() {
-            self.step();
-        }
+    /// Whether there is too little room. Keys that are deleted in the order of a scan leave the
+    /// rest close together, so that a part may be full while most of the table is empty.
+    fn is_crowded(&self) -> bool {
         let homes = self.array.homes();
-        self.resize((homes + homes / 2).max(homes + 1));
+        self.length >= capacity(homes) || self.crowd.len() > LARGEST_CROWD + homes / 256
     }
 
+    fn grow(&mut self) {
+        for _ in 0..MOVED_IN_HASTE {
+            self.step();
+        }
+        if self.old.is_none() {
+            let homes = self.array.homes();
+            self.shrinks_below = usize::MAX;
+            self.resize((homes + homes / 2).max(homes + 1));
+        }
+    }
+
+    /// Shrinks if the table has become nearly empty, and that everywhere: half the buckets could
+    /// not hold what is left if it lies close together. Then it is tried again when less is left.
     fn shrink(&mut self) {
         let homes = self.array.homes();
-        if self.old.is_none() && homes > 1 && self.length < capacity(homes) / 3 {
+        let few = capacity(homes) / 3;
+        if self.old.is_some() || homes == 1 || self.length >= few.min(self.shrinks_below) {
+            return;
+        }
+        self.shrinks_below = usize::MAX;
+        if self.array.has_full_part() {
+            self.shrinks_below = self.length / 4 * 3;
+        } else {
             self.resize(homes / 2);
         }
     }

@@ -59,6 +59,9 @@ pub(crate) struct Pair {
     luck: Luck,
 }
 
+/// In how many parts the marked items are visited.
+const WINDOWS: u64 = 10;
+
 impl Pair {
     pub(crate) fn new(luck: Luck) -> Self {
         Pair { table: Table::new(KeyHasher::new(|| 7)), model: HashMap::new(), luck }
@@ -113,14 +116,13 @@ impl Pair {
         if self.table.old.is_some() {
             return;
         }
-        let (mut cursor, mut marked) = (0, HashSet::new());
-        loop {
-            cursor = self.table.marked(cursor, 3, |item| {
+        let mut marked = HashSet::new();
+        for window in 0..=WINDOWS {
+            let place = u64::from(u32::MAX) * window / WINDOWS;
+            let buckets = self.table.array.homes() / WINDOWS as usize + 2;
+            self.table.marked(place as u32, buckets, |item| {
                 marked.insert(item.number());
             });
-            if cursor == 0 {
-                break;
-            }
         }
         let expected = self.model.iter().filter(|(_, value)| value.is_multiple_of(3));
         assert_eq!(marked, expected.map(|(&number, _)| number).collect());

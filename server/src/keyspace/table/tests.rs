@@ -83,7 +83,7 @@ fn any_cursor_is_harmless() {
         pair.put(number, number);
         for cursor in [1, u64::from(u32::MAX), PLACES, u64::MAX, number << 22] {
             pair.table.scan(cursor, |_| {});
-            pair.table.marked(cursor, 64, |_| {});
+            pair.table.marked(cursor as u32, 64, |_| {});
         }
     }
 }
@@ -146,4 +146,50 @@ fn it_takes_no_memory_once_it_is_empty() {
         assert!(buckets <= 8 + items * 2 + 512, "{items}: {buckets}");
     }
     assert_eq!(pair.table.array.buckets().count(), 0);
+}
+
+/// Deletes most keys in the order of a scan, which leaves the others close together.
+fn delete_in_order(pair: &mut Pair, left: usize) {
+    let mut cursor = 0;
+    while pair.model.len() > left {
+        let mut seen = Vec::new();
+        cursor = pair.table.scan(cursor, |item| seen.push(item.number()));
+        for number in seen {
+            pair.remove(number);
+        }
+    }
+}
+
+#[test]
+fn deleting_what_a_scan_finds_crowds_nobody() {
+    let count = if cfg!(miri) { 300 } else { 60_000 };
+    for part in [2, 3, 4, 8, 50, 1_000] {
+        let mut pair = Pair::new(LUCK[0]);
+        (0..count).for_each(|number| pair.put(number, number));
+        delete_in_order(&mut pair, count as usize / part);
+        let crowd = pair.table.crowd.len();
+        assert!(crowd <= 50 + count as usize / 200, "a {part}th is left: {crowd}");
+        pair.compare();
+        (count..count * 2).for_each(|number| pair.put(number, number));
+        let crowd = pair.table.crowd.len();
+        assert!(crowd <= 50 + count as usize / 200, "and filled again: {crowd}");
+        pair.compare();
+    }
+}
+
+#[test]
+fn removing_what_is_marked_comes_to_an_end() {
+    let count = if cfg!(miri) { 300 } else { 60_000 };
+    let mut pair = Pair::new(LUCK[0]);
+    (0..count).for_each(|number| pair.put(number, number * 3));
+    let mut place = 0_u32;
+    for _ in 0..count {
+        place = place.wrapping_add(0x9e37_79b9);
+        let mut seen = Vec::new();
+        pair.table.marked(place, 32, |item| seen.push(item.number()));
+        for number in seen {
+            pair.remove(number);
+        }
+    }
+    assert_eq!(pair.model.len(), 0);
 }
