@@ -11,7 +11,7 @@ use crate::command::{Args, CommandFlags, Locks, Registered, Table, locate};
 use crate::config::{ClientClass, Param};
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::keyspace::{Run, Txn};
+use crate::keyspace::{Run, Scope, Txn, Uses};
 use crate::latency::Spike;
 use crate::monitor::Redacted;
 use crate::resp::{Output, Reply};
@@ -187,24 +187,22 @@ fn lock<'a>(
     args: Args<'_>,
     held: &'a mut Run<'_>,
 ) -> Txn<'a> {
-    let (database, now_ms) = (session.database(), session.moment.now_ms());
-    let mut txn = match row.command.locks {
-        Locks::Keys if let Some(index) = row.sole_key => {
-            held.lock_key(args.at(index), database, now_ms)
-        }
-        Locks::Keys if !row.command.keys.is_empty() => {
-            held.lock(locate::keys(row.command, args), database, now_ms)
-        }
-        Locks::Keys => held.lock_none(database, now_ms),
-        Locks::All => held.lock_all(database, now_ms),
+    let uses = if session.client.has(ClientFlags::NO_TOUCH) {
+        Uses::Ignored
+    } else if engine.config.counts_uses() {
+        Uses::Counted(engine.counting())
+    } else {
+        Uses::Noted
     };
-    if session.client.has(ClientFlags::NO_TOUCH) {
-        txn.ignore_usage();
+    let scope = Scope { database: session.database(), now_ms: session.moment.now_ms(), uses };
+    match row.command.locks {
+        Locks::Keys if let Some(index) = row.sole_key => held.lock_key(args.at(index), scope),
+        Locks::Keys if !row.command.keys.is_empty() => {
+            held.lock(locate::keys(row.command, args), scope)
+        }
+        Locks::Keys => held.lock_none(scope),
+        Locks::All => held.lock_all(scope),
     }
-    if engine.config.counts_uses() {
-        txn.count_uses(engine.counting());
-    }
-    txn
 }
 
 /// What is noted of every request that was executed.

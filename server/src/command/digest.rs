@@ -130,7 +130,7 @@ fn sha1_block(state: &mut [u32; 5], block: &[u8; 64]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keyspace::{Keyspace, Run};
+    use crate::keyspace::{Keyspace, Run, Scope, Uses};
     use crate::random::Random;
     use crate::value::Text;
 
@@ -154,7 +154,8 @@ mod tests {
     fn digests_are_those_of_real_servers() {
         let keyspace = Keyspace::new(4, 16, &Random::seeded(1));
         let mut run = Run::new(&keyspace);
-        let mut txn = run.lock_all(0, 1_000);
+        let scope = Scope { database: 0, now_ms: 1_000, uses: Uses::Noted };
+        let mut txn = run.lock_all(scope);
         let expect = |txn: &mut Txn<'_>, expected: &str| {
             assert_eq!(Digest::of_keyspace(txn, 16).hexadecimal(), expected);
         };

@@ -98,9 +98,13 @@ impl Shape {
         self.key_at() + self.key_length
     }
 
+    const fn size(self) -> usize {
+        (self.text_at() + self.text_length).next_multiple_of(WORD)
+    }
+
     fn layout(self) -> Layout {
-        let size = (self.text_at() + self.text_length).next_multiple_of(WORD);
-        Layout::from_size_align(size, align_of::<Head>()).expect("a key is shorter than memory")
+        let align = align_of::<Head>();
+        Layout::from_size_align(self.size(), align).expect("a key is shorter than memory")
     }
 }
 
@@ -208,8 +212,21 @@ impl Entry {
         unsafe { self.outside(self.shape()).as_mut() }
     }
 
-    /// Replaces everything but the key, in place if there is exactly the room.
+    /// Replaces everything but the key.
     pub(super) fn put(&mut self, content: Content<'_>, deadline_ms: Option<i64>, usage: Usage) {
+        if let Err(content) = self.overwrite(content, deadline_ms, usage) {
+            *self = Entry::new(self.key(), content, deadline_ms, usage);
+        }
+    }
+
+    /// Replaces everything but the key, if there is exactly the room. Neither what the entry takes
+    /// nor whether it has a deadline changes then. Otherwise it gives the content back.
+    pub(super) fn overwrite<'c>(
+        &mut self,
+        content: Content<'c>,
+        deadline_ms: Option<i64>,
+        usage: Usage,
+    ) -> Result<(), Content<'c>> {
         let present = self.shape();
         let wanted = Shape {
             has_deadline: deadline_ms.is_some(),
@@ -217,15 +234,15 @@ impl Entry {
             text_length: content.text_length(),
             ..present
         };
-        let same_parts = (wanted.has_deadline, wanted.has_payload)
-            == (present.has_deadline, present.has_payload);
-        if !same_parts || wanted.layout() != present.layout() {
-            *self = Entry::new(self.key(), content, deadline_ms, usage);
-            return;
+        let is_outside = self.head().form.content() == Form::OUTSIDE;
+        let fits = (wanted.has_deadline, wanted.has_payload, wanted.size())
+            == (present.has_deadline, present.has_payload, present.size());
+        if is_outside || matches!(content, Content::Outside(_)) || !fits {
+            return Err(content);
         }
-        self.drop_outside();
         self.fill(wanted, content, deadline_ms);
         self.set_usage(usage);
+        Ok(())
     }
 
     /// The same under another key.
@@ -293,7 +310,7 @@ impl Entry {
         } else {
             0
         };
-        SHARE_OF_TABLE + shape.layout().size() + outside
+        SHARE_OF_TABLE + shape.size() + outside
     }
 
     fn shape(&self) -> Shape {
@@ -353,7 +370,7 @@ impl Drop for Entry {
     fn drop(&mut self) {
         self.drop_outside();
         let layout = self.shape().layout();
-        // SAFETY: the block was allocated with the layout of its shape, and `put` keeps them equal.
+        // SAFETY: the block was allocated with the layout of its shape, and `overwrite` keeps its size.
         unsafe { dealloc(self.block.as_ptr().cast(), layout) }
     }
 }

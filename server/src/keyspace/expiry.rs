@@ -5,7 +5,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Entry, Keyspace, Run};
+use super::{Entry, Keyspace, Run, Scope, Uses};
 
 /// How many buckets are looked at together.
 const SAMPLE: usize = 4;
@@ -39,7 +39,8 @@ impl Keyspace {
     /// Looks at some buckets; true if it is worth going on.
     fn sweep_sample(&self, index: usize, number: usize, now_ms: i64) -> bool {
         let mut run = Run::new(self);
-        let mut txn = run.lock_one(index, number, now_ms);
+        let scope = Scope { database: number, now_ms, uses: Uses::Ignored };
+        let mut txn = run.lock_one(index, scope);
         let Some(database) = txn.sole_database() else {
             return false;
         };

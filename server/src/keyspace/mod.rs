@@ -19,7 +19,7 @@ use shard::Shard;
 use table::KeyHasher;
 #[cfg(feature = "fuzzing")]
 pub(crate) use table::model;
-pub(crate) use txn::{Run, Txn};
+pub(crate) use txn::{Run, Scope, Txn, Uses};
 pub(crate) use usage::{Counting, Usage};
 
 use crate::random::Random;

@@ -82,20 +82,17 @@ impl Database {
         self.table.insert(hash, entry);
     }
 
-    /// Stores a value under a key, over whatever is there.
-    pub(super) fn put(
+    /// Replaces what an entry holds, in place if there is exactly the room.
+    pub(super) fn replace(
         &mut self,
-        hash: u64,
-        key: &[u8],
+        position: Position,
         content: Content<'_>,
         deadline_ms: Option<i64>,
         usage: Usage,
     ) {
-        match self.table.find(hash, key) {
-            Some((position, _)) => {
-                self.change(position, |entry| entry.put(content, deadline_ms, usage));
-            }
-            None => self.insert(hash, Entry::new(key, content, deadline_ms, usage)),
+        let entry = self.table.get_mut(position);
+        if let Err(content) = entry.overwrite(content, deadline_ms, usage) {
+            self.change(position, |entry| entry.put(content, deadline_ms, usage));
         }
     }
 

@@ -20,16 +20,24 @@ const MOST_WARMED: usize = 64;
 pub(crate) struct Txn<'a> {
     keyspace: &'a Keyspace,
     guards: Guards<'a>,
-    /// The key that was locked, if it is only one.
-    locked_key: Option<LockedKey>,
+    locked_key: LockedKey,
     database: usize,
     now_ms: i64,
     uses: Uses,
 }
 
+/// What a transaction is about, beside its keys.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope {
+    pub(crate) database: usize,
+    /// Milliseconds since 1970.
+    pub(crate) now_ms: i64,
+    pub(crate) uses: Uses,
+}
+
 /// What looking at an entry does to its usage.
 #[derive(Clone, Copy)]
-enum Uses {
+pub(crate) enum Uses {
     Ignored,
     Noted,
     Counted(Counting),
@@ -54,7 +62,8 @@ enum Guards<'a> {
     Several(Vec<(usize, MutexGuard<'a, Shard>)>),
 }
 
-/// A key whose hash is known. It is told by where it lies: the request outlives the transaction.
+/// The key that was locked, if it is only one, whose hash is known then. It is told by where it
+/// lies: the request outlives the transaction.
 #[derive(Clone, Copy)]
 struct LockedKey {
     address: usize,
@@ -63,6 +72,9 @@ struct LockedKey {
 }
 
 impl LockedKey {
+    /// Nothing lies at this address.
+    const NONE: LockedKey = LockedKey { address: 0, length: 0, hash: 0 };
+
     fn new(key: &[u8], hash: u64) -> Self {
         LockedKey { address: key.as_ptr().addr(), length: key.len(), hash }
     }
@@ -96,8 +108,7 @@ impl<'a> Run<'a> {
     pub(crate) fn lock<'k>(
         &mut self,
         keys: impl Iterator<Item = &'k [u8]>,
-        database: usize,
-        now_ms: i64,
+        scope: Scope,
     ) -> Txn<'_> {
         let keyspace = self.keyspace;
         let mut shards: Vec<usize> =
@@ -105,52 +116,49 @@ impl<'a> Run<'a> {
         shards.sort_unstable();
         shards.dedup();
         match shards[..] {
-            [] => self.lock_none(database, now_ms),
-            [only] => self.lock_one(only, database, now_ms),
-            _ => self.lock_ascending(shards.into_iter(), database, now_ms),
+            [] => self.lock_none(scope),
+            [only] => self.lock_one(only, scope),
+            _ => self.lock_ascending(shards.into_iter(), scope),
         }
     }
 
-    pub(crate) fn lock_key(&mut self, key: &[u8], database: usize, now_ms: i64) -> Txn<'_> {
+    pub(crate) fn lock_key(&mut self, key: &[u8], scope: Scope) -> Txn<'_> {
         let hash = self.keyspace.hash(key);
-        let mut txn = self.lock_one(self.keyspace.shard_of(hash), database, now_ms);
-        txn.locked_key = Some(LockedKey::new(key, hash));
-        txn
+        let (keyspace, index) = (self.keyspace, self.keyspace.shard_of(hash));
+        Txn::new(keyspace, self.hold(index), LockedKey::new(key, hash), scope)
     }
 
-    pub(crate) fn lock_all(&mut self, database: usize, now_ms: i64) -> Txn<'_> {
-        self.lock_ascending(0..self.keyspace.shards.len(), database, now_ms)
+    pub(crate) fn lock_all(&mut self, scope: Scope) -> Txn<'_> {
+        self.lock_ascending(0..self.keyspace.shards.len(), scope)
     }
 
     /// Locks nothing: for commands that have nothing to do with keys.
-    pub(crate) fn lock_none(&mut self, database: usize, now_ms: i64) -> Txn<'_> {
+    pub(crate) fn lock_none(&mut self, scope: Scope) -> Txn<'_> {
         self.release();
-        Txn::new(self.keyspace, Guards::None, database, now_ms)
+        Txn::new(self.keyspace, Guards::None, LockedKey::NONE, scope)
     }
 
-    pub(super) fn lock_one(&mut self, index: usize, database: usize, now_ms: i64) -> Txn<'_> {
+    pub(super) fn lock_one(&mut self, index: usize, scope: Scope) -> Txn<'_> {
+        let keyspace = self.keyspace;
+        Txn::new(keyspace, self.hold(index), LockedKey::NONE, scope)
+    }
+
+    fn hold(&mut self, index: usize) -> Guards<'_> {
         if self.held.as_ref().is_none_or(|(held, _)| *held != index) {
             self.release();
             self.held = Some((index, self.keyspace.lock_shard(index)));
         }
-        let keyspace = self.keyspace;
-        let guards = match &mut self.held {
+        match &mut self.held {
             Some((index, shard)) => Guards::One(*index, shard),
             None => unreachable!("the shard was locked above"),
-        };
-        Txn::new(keyspace, guards, database, now_ms)
+        }
     }
 
-    fn lock_ascending(
-        &mut self,
-        indices: impl Iterator<Item = usize>,
-        database: usize,
-        now_ms: i64,
-    ) -> Txn<'_> {
+    fn lock_ascending(&mut self, indices: impl Iterator<Item = usize>, scope: Scope) -> Txn<'_> {
         self.release();
         let lock = |index| (index, self.keyspace.lock_shard(index));
         let guards = Guards::Several(indices.map(lock).collect());
-        Txn::new(self.keyspace, guards, database, now_ms)
+        Txn::new(self.keyspace, guards, LockedKey::NONE, scope)
     }
 }
 
@@ -186,8 +194,14 @@ impl Keyspace {
 }
 
 impl<'a> Txn<'a> {
-    const fn new(keyspace: &'a Keyspace, guards: Guards<'a>, database: usize, now_ms: i64) -> Self {
-        Txn { keyspace, guards, locked_key: None, database, now_ms, uses: Uses::Noted }
+    const fn new(
+        keyspace: &'a Keyspace,
+        guards: Guards<'a>,
+        locked_key: LockedKey,
+        scope: Scope,
+    ) -> Self {
+        let Scope { database, now_ms, uses } = scope;
+        Txn { keyspace, guards, locked_key, database, now_ms, uses }
     }
 }
 
@@ -210,11 +224,6 @@ impl Txn<'_> {
     /// From here on, looking at an entry does not count as using it.
     pub(crate) const fn ignore_usage(&mut self) {
         self.uses = Uses::Ignored;
-    }
-
-    /// From here on, uses are counted.
-    pub(crate) const fn count_uses(&mut self, counting: Counting) {
-        self.uses = Uses::Counted(counting);
     }
 
     /// From here on, looking at an entry counts as using it, whatever the client asked for.
@@ -273,15 +282,35 @@ impl Txn<'_> {
         value: impl Into<Content<'v>>,
         deadline_ms: Option<i64>,
     ) {
-        let (hash, usage) = (self.hash(key), Usage::fresh(self.now_ms));
-        self.slice(hash).put(hash, key, value.into(), deadline_ms, usage);
-        self.touch(key);
+        let hash = self.hash(key);
+        let found = self.slice(hash).find(hash, key).map(|(position, _)| position);
+        self.store(hash, key, found, value.into(), deadline_ms);
     }
 
     /// Stores a value and keeps the deadline that the key has.
     pub(crate) fn put_keeping_deadline<'v>(&mut self, key: &[u8], value: impl Into<Content<'v>>) {
-        let deadline_ms = self.peek(key).and_then(Entry::deadline_ms);
-        self.put(key, value, deadline_ms);
+        let hash = self.hash(key);
+        let found = self.find(hash, key);
+        let deadline_ms = found.and_then(|position| self.slice(hash).get(position).deadline_ms());
+        self.store(hash, key, found, value.into(), deadline_ms);
+    }
+
+    fn store(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        found: Option<Position>,
+        content: Content<'_>,
+        deadline_ms: Option<i64>,
+    ) {
+        let (usage, database) = (Usage::fresh(self.now_ms), self.database);
+        let shard = self.shard_mut(hash);
+        shard.counters.changes += 1;
+        let database = &mut shard.databases[database];
+        match found {
+            Some(position) => database.replace(position, content, deadline_ms, usage),
+            None => database.insert(hash, Entry::new(key, content, deadline_ms, usage)),
+        }
     }
 
     /// Stores what an entry holds under another key, with its deadline and usage.
@@ -356,10 +385,7 @@ impl Txn<'_> {
 
     /// The hash of a key; that of the locked one is known.
     fn hash(&self, key: &[u8]) -> u64 {
-        match self.locked_key {
-            Some(locked) if locked.is(key) => locked.hash,
-            _ => self.keyspace.hash(key),
-        }
+        if self.locked_key.is(key) { self.locked_key.hash } else { self.keyspace.hash(key) }
     }
 
     /// The slice of the selected database that holds what has this hash.
