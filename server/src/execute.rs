@@ -195,13 +195,11 @@ fn lock<'a>(
         Uses::Noted
     };
     let scope = Scope { database: session.database(), now_ms: session.moment.now_ms(), uses };
-    match row.command.locks {
-        Locks::Keys if let Some(index) = row.sole_key => held.lock_key(args.at(index), scope),
-        Locks::Keys if !row.command.keys.is_empty() => {
-            held.lock(locate::keys(row.command, args), scope)
-        }
-        Locks::Keys => held.lock_none(scope),
-        Locks::All => held.lock_all(scope),
+    match (row.command.locks, row.sole_key) {
+        (Locks::All, _) => held.lock_all(scope),
+        (Locks::Keys, Some(index)) => held.lock_key(args.at(index), scope),
+        (Locks::Keys, None) if row.command.keys.is_empty() => held.lock_none(scope),
+        (Locks::Keys, None) => held.lock(locate::keys(row.command, args), scope),
     }
 }
 
