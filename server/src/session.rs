@@ -40,7 +40,7 @@ impl Session {
             replies: Replies::On,
             moment,
             direct: false,
-            tally: Tally::of(client.id),
+            tally: Tally::default(),
             client,
             database: 0,
             protocol: Protocol::Resp2,

@@ -1,7 +1,7 @@
 //! What a server counts: requests, traffic, errors, and how long each command takes.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::thread::available_parallelism;
 
@@ -23,15 +23,31 @@ pub(crate) struct Stats {
     pub(crate) dropped_for_query_buffer: AtomicU64,
     pub(crate) dropped_for_output_buffer: AtomicU64,
     /// What the commands did, by groups of clients so that these seldom wait for each other.
-    stripes: Box<[Mutex<Stripe>]>,
+    stripes: Box<[Stripe]>,
+    /// How many clients have been given a stripe.
+    given_stripes: AtomicUsize,
     rejected: Box<[AtomicU64]>,
     failed: Box<[AtomicU64]>,
     errors: Mutex<BTreeMap<String, u64>>,
     rates: Mutex<Rates>,
 }
 
-/// What is counted of each command, by its id.
-type Stripe = Vec<CommandStats>;
+/// What a group of clients has done. Lines of memory are its own, or two groups would wait for each
+/// other after all.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Stripe(Mutex<Vec<CommandStats>>);
+
+impl Stripe {
+    fn new(rows: usize) -> Self {
+        Stripe(Mutex::new(vec![CommandStats::default(); rows]))
+    }
+
+    /// What is counted of each command, by its id.
+    fn lock(&self) -> MutexGuard<'_, Vec<CommandStats>> {
+        self.0.lock().expect("nothing panics while it counts commands")
+    }
+}
 
 /// What is counted of a command that was executed.
 #[derive(Clone, Debug, Default)]
@@ -47,7 +63,8 @@ pub(crate) struct CommandStats {
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     executed: Vec<Executed>,
-    stripe: usize,
+    /// Where it is added; clients are given stripes in turn.
+    stripe: Option<usize>,
 }
 
 /// A command that was executed.
@@ -63,11 +80,6 @@ pub(crate) struct Executed {
 impl Tally {
     const MOST: usize = 64;
 
-    /// The tally of the client with this id.
-    pub(crate) const fn of(client: u64) -> Self {
-        Tally { executed: Vec::new(), stripe: client as usize }
-    }
-
     pub(crate) fn add(&mut self, stats: &Stats, executed: Executed) {
         if self.executed.len() == Self::MOST {
             self.flush(stats);
@@ -80,15 +92,12 @@ impl Tally {
         if self.executed.is_empty() {
             return;
         }
-        let mut stripe = lock(&stats.stripes[self.stripe % stats.stripes.len()]);
+        let give = || stats.given_stripes.fetch_add(1, Ordering::Relaxed) % stats.stripes.len();
+        let mut stripe = stats.stripes[*self.stripe.get_or_insert_with(give)].lock();
         for executed in self.executed.drain(..) {
             stripe[executed.row].record(executed);
         }
     }
-}
-
-fn lock(stripe: &Mutex<Stripe>) -> MutexGuard<'_, Stripe> {
-    stripe.lock().expect("nothing panics while it counts commands")
 }
 
 impl Stats {
@@ -105,9 +114,8 @@ impl Stats {
             writes: AtomicU64::new(0),
             dropped_for_query_buffer: AtomicU64::new(0),
             dropped_for_output_buffer: AtomicU64::new(0),
-            stripes: (0..stripes)
-                .map(|_| Mutex::new(vec![CommandStats::default(); rows]))
-                .collect(),
+            stripes: (0..stripes).map(|_| Stripe::new(rows)).collect(),
+            given_stripes: AtomicUsize::new(0),
             rejected: counters(),
             failed: counters(),
             errors: Mutex::default(),
@@ -119,7 +127,7 @@ impl Stats {
     pub(crate) fn command(&self, row: &Registered) -> CommandStats {
         let mut sum = CommandStats::default();
         for stripe in &self.stripes {
-            sum.add(&lock(stripe)[row.id]);
+            sum.add(&stripe.lock()[row.id]);
         }
         sum
     }
@@ -134,7 +142,8 @@ impl Stats {
 
     /// How many requests were executed.
     pub(crate) fn calls(&self) -> u64 {
-        let calls = |stripe| lock(stripe).iter().map(|command| command.calls).sum::<u64>();
+        let calls =
+            |stripe: &Stripe| stripe.lock().iter().map(|command| command.calls).sum::<u64>();
         self.stripes.iter().map(calls).sum()
     }
 
@@ -183,7 +192,7 @@ impl Stats {
             counter.store(0, Ordering::Relaxed);
         }
         for stripe in &self.stripes {
-            lock(stripe).fill(CommandStats::default());
+            stripe.lock().fill(CommandStats::default());
         }
         self.errors.lock().expect("nothing panics while it counts errors").clear();
     }

@@ -4,7 +4,9 @@ use super::entry::{Content, Entry};
 use super::table::{KeyHasher, Position, Table};
 use super::usage::Usage;
 
+/// Lines of memory are its own: whoever locks one shard does not slow down who locks the next.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(super) struct Shard {
     pub(super) databases: Vec<Database>,
     pub(super) counters: Counters,
