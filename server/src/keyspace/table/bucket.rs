@@ -97,8 +97,7 @@ impl<T> Bucket<T> {
     }
 
     pub(super) fn marked(&self) -> impl Iterator<Item = &T> {
-        let word = self.word() & (HIGHEST_BITS);
-        slots(word).filter_map(|slot| self.items[slot].as_ref())
+        slots(self.word() & HIGHEST_BITS).filter_map(|slot| self.items[slot].as_ref())
     }
 
     /// How far away items that belong here may lie; 0 if they are all here.
