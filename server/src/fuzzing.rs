@@ -293,12 +293,12 @@ pub fn compare_table(luck: u8, operations: &[(u8, u16)]) {
     let luck = model::LUCK[usize::from(luck) % model::LUCK.len()];
     let mut pair = model::Pair::new(luck);
     for &(operation, number) in operations {
-        let (first, value) = (u64::from(number), u64::from(operation));
+        let (first, is_marked) = (u64::from(number), operation >= 128);
         match operation % 8 {
             0 => pair.look_up(first),
-            1 | 2 => pair.put(first, value),
+            1 | 2 => pair.put(first, is_marked),
             3 | 4 => pair.remove(first),
-            5 => (first..first + 100).for_each(|number| pair.put(number, value)),
+            5 => (first..first + 100).for_each(|number| pair.put(number, is_marked)),
             6 => (first..first + 100).for_each(|number| pair.remove(number)),
             _ => pair.compare(),
         }

@@ -213,7 +213,7 @@ fn object(call: &mut Call<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn describe(entry: &Entry, now_ms: i64, with_size: bool) -> String {
+fn describe(entry: Entry<'_>, now_ms: i64, with_size: bool) -> String {
     let usage = entry.usage();
     let size = if with_size {
         format!(" serializedlength:{}", saved_bytes(entry.value()))
@@ -222,7 +222,7 @@ fn describe(entry: &Entry, now_ms: i64, with_size: bool) -> String {
     };
     format!(
         "Value at:{:p} refcount:1 encoding:{}{size} lru:{} lru_seconds_idle:{}",
-        &raw const *entry,
+        entry.address(),
         entry.value().encoding(),
         usage.clock_s(),
         usage.idle_s(now_ms),

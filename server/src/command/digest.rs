@@ -22,28 +22,28 @@ impl Digest {
             txn.select(database);
             if txn.len() > 0 {
                 digest.add_in_order(&(database as u32).to_be_bytes());
-                txn.for_each(|key, entry| digest.add(&Self::of_entry(key, entry).0));
+                txn.for_each(|entry| digest.add(&Self::of_entry(entry).0));
             }
         }
         txn.select(selected);
         digest
     }
 
-    fn of_entry(key: &[u8], entry: &Entry) -> Self {
+    fn of_entry(entry: Entry<'_>) -> Self {
         let mut digest = Self::default();
-        digest.add_in_order(key);
+        digest.add_in_order(entry.key());
         digest.add_value(entry);
         digest
     }
 
     /// Of a value alone, whatever its key.
-    pub(super) fn of_value(entry: &Entry) -> Self {
+    pub(super) fn of_value(entry: Entry<'_>) -> Self {
         let mut digest = Self::default();
         digest.add_value(entry);
         digest
     }
 
-    fn add_value(&mut self, entry: &Entry) {
+    fn add_value(&mut self, entry: Entry<'_>) {
         const STRING: u32 = 0;
         match entry.value() {
             ValueRef::String(text) => {

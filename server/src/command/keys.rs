@@ -31,7 +31,7 @@ const DEL: Command = Command {
 };
 
 fn del(call: &mut Call<'_>) -> Result<(), Error> {
-    let removed = call.args.from(1).filter(|key| call.txn.remove(key).is_some()).count();
+    let removed = call.args.from(1).filter(|key| call.txn.remove(key)).count();
     call.reply.count(removed);
     Ok(())
 }
@@ -130,9 +130,9 @@ const KEYS: Command = Command {
 fn keys(call: &mut Call<'_>) -> Result<(), Error> {
     let pattern = call.args.at(1);
     let mut found: Vec<Box<[u8]>> = Vec::new();
-    call.txn.for_each(|key, _| {
-        if matches(pattern, key) {
-            found.push(key.into());
+    call.txn.for_each(|entry| {
+        if matches(pattern, entry.key()) {
+            found.push(entry.key().into());
         }
     });
     call.reply.array(found.len());
@@ -165,10 +165,10 @@ fn scan(call: &mut Call<'_>) -> Result<(), Error> {
     let most_buckets = options.count.saturating_mul(10);
     let (mut seen, mut buckets) = (0, 0);
     loop {
-        cursor = call.txn.scan(cursor, |key, entry| {
+        cursor = call.txn.scan(cursor, |entry| {
             seen += 1;
-            if options.accept(key, entry) {
-                found.push(key.into());
+            if options.accept(entry) {
+                found.push(entry.key().into());
             }
         });
         buckets += 1;
@@ -235,9 +235,10 @@ impl<'a> ScanOptions<'a> {
         Ok(parsed)
     }
 
-    fn accept(&self, key: &[u8], entry: &Entry) -> bool {
+    fn accept(&self, entry: Entry<'_>) -> bool {
         let is_kind = |kind: &[u8]| entry.value().kind().as_bytes().eq_ignore_ascii_case(kind);
-        self.kind.is_none_or(is_kind) && self.pattern.is_none_or(|pattern| matches(pattern, key))
+        self.kind.is_none_or(is_kind)
+            && self.pattern.is_none_or(|pattern| matches(pattern, entry.key()))
     }
 }
 
@@ -306,8 +307,8 @@ fn rename_key(call: &mut Call<'_>) -> Result<(), Error> {
     if from == to {
         return if call.txn.contains(from) { Ok(()) } else { Err(Error::NoSuchKey) };
     }
-    let entry = call.txn.remove(from).ok_or(Error::NoSuchKey)?;
-    call.txn.put_entry(to, entry);
+    let entry = call.txn.take(from).ok_or(Error::NoSuchKey)?;
+    call.txn.put_kept(to, entry);
     Ok(())
 }
 
@@ -342,7 +343,7 @@ fn copy(call: &mut Call<'_>) -> Result<(), Error> {
     if from == to && target == home {
         return Err(Error::SameObject);
     }
-    let Some(mut entry) = call.txn.read(from).cloned() else {
+    let Some(mut entry) = call.txn.read(from).map(Entry::to_kept) else {
         call.reply.flag(false);
         return Ok(());
     };
@@ -350,7 +351,7 @@ fn copy(call: &mut Call<'_>) -> Result<(), Error> {
     let free = replace || !call.txn.contains(to);
     if free {
         entry.set_usage(Usage::fresh(call.now_ms()));
-        call.txn.put_entry(to, entry);
+        call.txn.put_kept(to, entry);
     }
     call.txn.select(home);
     call.reply.flag(free);
@@ -379,9 +380,9 @@ fn move_key(call: &mut Call<'_>) -> Result<(), Error> {
     call.txn.select(target);
     moved &= !call.txn.contains(key);
     call.txn.select(home);
-    if let Some(entry) = moved.then(|| call.txn.remove(key)).flatten() {
+    if let Some(entry) = moved.then(|| call.txn.take(key)).flatten() {
         call.txn.select(target);
-        call.txn.put_entry(key, entry);
+        call.txn.put_kept(key, entry);
         call.txn.select(home);
     }
     call.reply.flag(moved);

@@ -49,14 +49,14 @@ impl Keyspace {
             return is_moving;
         }
         let (mut seen, mut expired) = (0, Vec::new());
-        let mut visit = |entry: &Entry| {
+        let mut visit = |entry: Entry<'_>| {
             if entry.is_expired(now_ms) {
                 expired.push(Box::<[u8]>::from(entry.key()));
             }
         };
         for _ in 0..MOST_SAMPLES {
             database.sweep_at = database.sweep_at.wrapping_add(GOLDEN_PART);
-            seen += database.table().marked(database.sweep_at, SAMPLE, &mut visit);
+            seen += database.visit_volatile(database.sweep_at, SAMPLE, &mut visit);
             if seen >= ENOUGH {
                 break;
             }

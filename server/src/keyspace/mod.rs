@@ -3,12 +3,16 @@
 //! Nothing outside this module knows how keys are stored. Whoever wants at them takes a [`Txn`],
 //! which holds the shards it needs for as long as it lives.
 
+mod entries;
 mod entry;
 mod expiry;
+mod memory;
+mod pages;
 mod shard;
 mod table;
 mod txn;
 mod usage;
+mod values;
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard};
@@ -63,7 +67,7 @@ impl Keyspace {
         for index in 0..self.shards.len() {
             let shard = self.lock_shard(index);
             for (figure, database) in figures.iter_mut().zip(&shard.databases) {
-                figure.keys += database.table().len();
+                figure.keys += database.len();
                 figure.volatile += database.volatile();
                 figure.bytes += database.bytes();
             }

@@ -1,8 +1,11 @@
 //! A shard: its slice of every database, with the counters that belong to it.
 
-use super::entry::{Content, Entry};
-use super::table::{KeyHasher, Position, Table};
+use super::entries::Entries;
+use super::entry::{Draft, Entry, Kept};
+use super::pages::Handle;
+use super::table::{Found, KeyHasher, Table};
 use super::usage::Usage;
+use crate::value::Value;
 
 /// Lines of memory are its own: whoever locks one shard does not slow down who locks the next.
 #[derive(Debug)]
@@ -25,7 +28,8 @@ pub(crate) struct Counters {
 /// One database's entries in one shard.
 #[derive(Debug)]
 pub(super) struct Database {
-    table: Table<Entry>,
+    table: Table,
+    entries: Entries,
     /// How many entries have a deadline.
     volatile: usize,
     /// The memory that the entries take.
@@ -43,11 +47,12 @@ impl Shard {
 
 impl Database {
     pub(super) fn new(hasher: &KeyHasher) -> Self {
-        Database { table: Table::new(hasher.clone()), volatile: 0, bytes: 0, sweep_at: 0 }
+        let (table, entries) = (Table::new(hasher.clone()), Entries::default());
+        Database { table, entries, volatile: 0, bytes: 0, sweep_at: 0 }
     }
 
-    pub(super) const fn table(&self) -> &Table<Entry> {
-        &self.table
+    pub(super) const fn len(&self) -> usize {
+        self.table.len()
     }
 
     pub(super) const fn volatile(&self) -> usize {
@@ -60,68 +65,154 @@ impl Database {
 
     /// Goes on with a change of the table's size; whether there is more to do.
     pub(super) fn tidy(&mut self) -> bool {
-        self.table.len() > 0 && self.table.tidy()
+        self.entries.tidy();
+        self.len() > 0 && self.table.tidy(&self.entries)
     }
 
-    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<(Position, &Entry)> {
-        self.table.find(hash, key)
+    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<Found> {
+        self.table.find(hash, key, &self.entries)
     }
 
-    pub(super) fn get(&self, position: Position) -> &Entry {
-        self.table.get(position)
+    pub(super) fn get(&self, found: Found) -> Entry<'_> {
+        self.entries.get(found.item)
     }
 
-    /// For changes that leave size and deadline as they are.
-    pub(super) fn get_mut(&mut self, position: Position) -> &mut Entry {
-        self.table.get_mut(position)
+    pub(super) fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.table.iter().map(|handle| self.entries.get(handle))
+    }
+
+    /// Visits the entries at a place in the order of hashes and gives the next, 0 at the end.
+    pub(super) fn scan(&self, cursor: u64, mut visit: impl FnMut(Entry<'_>)) -> u64 {
+        self.table.scan(cursor, &self.entries, |handle| visit(self.entries.get(handle)))
+    }
+
+    /// Visits the entries with a deadline in so many buckets, and counts them.
+    pub(super) fn visit_volatile(
+        &self,
+        place: u32,
+        buckets: usize,
+        mut visit: impl FnMut(Entry<'_>),
+    ) -> usize {
+        self.table.marked(place, buckets, |handle| visit(self.entries.get(handle)))
+    }
+
+    /// The entry that a random number falls on, if it does on one.
+    pub(super) fn pick(&self, number: u64) -> Option<Entry<'_>> {
+        self.table.pick(number).map(|handle| self.entries.get(handle))
+    }
+
+    /// Has the place of a hash brought near, without waiting for it.
+    pub(super) fn prefetch_home(&self, hash: u64) {
+        self.table.prefetch_home(hash);
+    }
+
+    /// Has the entry that probably has this hash brought near.
+    pub(super) fn prefetch_entry(&self, hash: u64) {
+        self.table.prefetch_item(hash, &self.entries);
+    }
+
+    pub(super) fn is_expired(&self, found: Found, now_ms: i64) -> bool {
+        found.is_marked && self.get(found).is_expired(now_ms)
+    }
+
+    /// Changes how an entry was used, and gives it.
+    pub(super) fn note_use(
+        &mut self,
+        found: Found,
+        again: impl FnOnce(Usage) -> Usage,
+    ) -> Entry<'_> {
+        self.entries.note_use(found.item, again)
     }
 
     /// Adds an entry whose key is not there.
-    pub(super) fn insert(&mut self, hash: u64, entry: Entry) {
-        let (volatile, bytes) = figures(&entry);
-        self.volatile += volatile;
-        self.bytes += bytes;
-        self.table.insert(hash, entry);
+    pub(super) fn insert(&mut self, hash: u64, draft: Draft<'_>) {
+        let is_marked = draft.deadline_ms.is_some();
+        let handle = self.entries.add(draft);
+        self.table.insert(hash, handle, is_marked, &self.entries);
+        self.count(handle);
     }
 
-    /// Replaces what an entry holds, in place if there is exactly the room.
-    pub(super) fn replace(
-        &mut self,
-        position: Position,
-        content: Content<'_>,
-        deadline_ms: Option<i64>,
-        usage: Usage,
-    ) {
-        let entry = self.table.get_mut(position);
-        if let Err(content) = entry.overwrite(content, deadline_ms, usage) {
-            self.change(position, |entry| entry.put(content, deadline_ms, usage));
+    /// Replaces an entry by another with the same key.
+    pub(super) fn replace(&mut self, found: Found, draft: Draft<'_>) {
+        let keeps_mark = found.is_marked == draft.deadline_ms.is_some();
+        if keeps_mark && self.entries.takes_as_much(found.item, &draft) {
+            self.entries.replace(found.item, draft);
+        } else {
+            self.change(found, |entries, handle| *handle = entries.replace(*handle, draft));
         }
     }
 
-    pub(super) fn remove(&mut self, hash: u64, position: Position) -> Entry {
-        let removed = self.table.remove(hash, position);
-        let (volatile, bytes) = figures(&removed);
-        self.volatile -= volatile;
-        self.bytes -= bytes;
-        removed
+    pub(super) fn set_deadline(&mut self, found: Found, deadline_ms: Option<i64>) {
+        self.change(found, |entries, handle| *handle = entries.set_deadline(*handle, deadline_ms));
     }
 
-    /// Changes an entry; the counters follow whatever it became.
-    pub(super) fn change<R>(
+    /// Changes a value in place.
+    pub(super) fn change_value<R>(
         &mut self,
-        position: Position,
-        change: impl FnOnce(&mut Entry) -> R,
+        found: Found,
+        change: impl FnOnce(&mut Value) -> R,
     ) -> R {
-        let before = figures(self.table.get(position));
-        let result = self.table.change(position, change);
-        let after = figures(self.table.get(position));
-        self.volatile = self.volatile + after.0 - before.0;
-        self.bytes = self.bytes + after.1 - before.1;
+        self.change(found, |entries, handle| change(entries.value_mut(handle)))
+    }
+
+    pub(super) fn remove(&mut self, hash: u64, found: Found) {
+        self.forget(hash, found);
+        self.entries.remove(found.item);
+        self.settle();
+    }
+
+    /// Removes an entry and gives what it was.
+    pub(super) fn take(&mut self, hash: u64, found: Found) -> Kept {
+        self.forget(hash, found);
+        let kept = self.entries.take(found.item);
+        self.settle();
+        kept
+    }
+
+    fn forget(&mut self, hash: u64, found: Found) {
+        self.discount(found.item);
+        self.table.remove(hash, found, &self.entries);
+    }
+
+    /// Keeps no memory for entries once there are none.
+    fn settle(&mut self) {
+        if self.len() == 0 {
+            self.entries = Entries::default();
+        }
+    }
+
+    /// Changes an entry; table and counters follow whatever it became, and wherever it went.
+    fn change<R>(
+        &mut self,
+        found: Found,
+        change: impl FnOnce(&mut Entries, &mut Handle) -> R,
+    ) -> R {
+        let mut handle = found.item;
+        self.discount(handle);
+        let result = change(&mut self.entries, &mut handle);
+        let is_marked = self.count(handle);
+        if (handle, is_marked) != (found.item, found.is_marked) {
+            self.table.replace(found, handle, is_marked);
+        }
         result
+    }
+
+    /// Adds an entry to the counters; whether it has a deadline.
+    fn count(&mut self, handle: Handle) -> bool {
+        let (volatile, bytes) = figures(self.entries.get(handle));
+        self.volatile += usize::from(volatile);
+        self.bytes += bytes;
+        volatile
+    }
+
+    fn discount(&mut self, handle: Handle) {
+        let (volatile, bytes) = figures(self.entries.get(handle));
+        self.volatile -= usize::from(volatile);
+        self.bytes -= bytes;
     }
 }
 
-/// What an entry adds to the number of those with a deadline, and to the memory they all take.
-fn figures(entry: &Entry) -> (usize, usize) {
-    (usize::from(entry.deadline_ms().is_some()), entry.memory())
+/// Whether an entry has a deadline, and the memory it takes.
+fn figures(entry: Entry<'_>) -> (bool, usize) {
+    (entry.deadline_ms().is_some(), entry.memory())
 }

@@ -6,9 +6,9 @@
 
 use std::sync::MutexGuard;
 
-use super::entry::{Content, Entry};
+use super::entry::{Content, Draft, Entry, Kept};
 use super::shard::{Database, Shard};
-use super::table::Position;
+use super::table::Found;
 use super::usage::{Counting, Usage};
 use super::{DatabaseFigures, Keyspace};
 use crate::random::Random;
@@ -44,13 +44,13 @@ pub(crate) enum Uses {
 }
 
 impl Uses {
-    fn note(self, entry: &mut Entry, now_ms: i64) {
-        let counting = match self {
-            Uses::Ignored => return,
-            Uses::Noted => None,
-            Uses::Counted(counting) => Some(counting),
-        };
-        entry.set_usage(entry.usage().again(now_ms, counting));
+    /// What an entry's usage becomes.
+    fn note(self, usage: Usage, now_ms: i64) -> Usage {
+        match self {
+            Uses::Ignored => usage,
+            Uses::Noted => usage.again(now_ms, None),
+            Uses::Counted(counting) => usage.again(now_ms, Some(counting)),
+        }
     }
 }
 
@@ -180,15 +180,15 @@ impl Keyspace {
         for (locked, shard) in shards.iter_mut().zip(&self.shards) {
             *locked = shard.try_lock().ok();
         }
-        let table = |hash| {
+        let database = |hash| {
             let shard = shards.get(self.shard_of(hash)).and_then(Option::as_ref);
-            shard.map(|shard| shard.databases[database].table())
+            shard.map(|shard| &shard.databases[database])
         };
         for &hash in &*hashes {
-            table(hash).inspect(|table| table.prefetch_home(hash));
+            database(hash).inspect(|database| database.prefetch_home(hash));
         }
         for &hash in &*hashes {
-            table(hash).inspect(|table| table.prefetch_item(hash));
+            database(hash).inspect(|database| database.prefetch_entry(hash));
         }
     }
 }
@@ -232,26 +232,24 @@ impl Txn<'_> {
     }
 
     /// Looks a key up for reading: counts a hit or a miss, and as a use of the entry.
-    pub(crate) fn read(&mut self, key: &[u8]) -> Option<&Entry> {
+    pub(crate) fn read(&mut self, key: &[u8]) -> Option<Entry<'_>> {
         let hash = self.hash(key);
         let found = self.find(hash, key);
         let (database, uses, now_ms) = (self.database, self.uses, self.now_ms);
         let shard = self.shard_mut(hash);
-        let Some(position) = found else {
+        let Some(found) = found else {
             shard.counters.misses += 1;
             return None;
         };
         shard.counters.hits += 1;
-        let entry = shard.databases[database].get_mut(position);
-        uses.note(entry, now_ms);
-        Some(entry)
+        Some(shard.databases[database].note_use(found, |usage| uses.note(usage, now_ms)))
     }
 
     /// Looks a key up without counting it as anything.
-    pub(crate) fn peek(&mut self, key: &[u8]) -> Option<&Entry> {
+    pub(crate) fn peek(&mut self, key: &[u8]) -> Option<Entry<'_>> {
         let hash = self.hash(key);
-        let position = self.find(hash, key)?;
-        Some(self.slice(hash).get(position))
+        let found = self.find(hash, key)?;
+        Some(self.slice(hash).get(found))
     }
 
     pub(crate) fn contains(&mut self, key: &[u8]) -> bool {
@@ -266,13 +264,11 @@ impl Txn<'_> {
         change: impl FnOnce(&mut Value) -> R,
     ) -> Option<R> {
         let hash = self.hash(key);
-        let position = self.find(hash, key)?;
+        let found = self.find(hash, key)?;
         let (uses, now_ms) = (self.uses, self.now_ms);
-        let changed = self.slice(hash).change(position, |entry| {
-            uses.note(entry, now_ms);
-            change(entry.value_mut())
-        });
-        Some(changed)
+        let database = self.slice(hash);
+        database.note_use(found, |usage| uses.note(usage, now_ms));
+        Some(database.change_value(found, change))
     }
 
     /// Stores a value under a key, with this deadline or none.
@@ -283,7 +279,7 @@ impl Txn<'_> {
         deadline_ms: Option<i64>,
     ) {
         let hash = self.hash(key);
-        let found = self.slice(hash).find(hash, key).map(|(position, _)| position);
+        let found = self.slice(hash).find(hash, key);
         self.store(hash, key, found, value.into(), deadline_ms);
     }
 
@@ -291,7 +287,7 @@ impl Txn<'_> {
     pub(crate) fn put_keeping_deadline<'v>(&mut self, key: &[u8], value: impl Into<Content<'v>>) {
         let hash = self.hash(key);
         let found = self.find(hash, key);
-        let deadline_ms = found.and_then(|position| self.slice(hash).get(position).deadline_ms());
+        let deadline_ms = found.and_then(|found| self.slice(hash).get(found).deadline_ms());
         self.store(hash, key, found, value.into(), deadline_ms);
     }
 
@@ -299,7 +295,7 @@ impl Txn<'_> {
         &mut self,
         hash: u64,
         key: &[u8],
-        found: Option<Position>,
+        found: Option<Found>,
         content: Content<'_>,
         deadline_ms: Option<i64>,
     ) {
@@ -307,39 +303,52 @@ impl Txn<'_> {
         let shard = self.shard_mut(hash);
         shard.counters.changes += 1;
         let database = &mut shard.databases[database];
+        let draft = Draft { key, content, deadline_ms, usage };
         match found {
-            Some(position) => database.replace(position, content, deadline_ms, usage),
-            None => database.insert(hash, Entry::new(key, content, deadline_ms, usage)),
+            Some(found) => database.replace(found, draft),
+            None => database.insert(hash, draft),
         }
     }
 
     /// Stores what an entry holds under another key, with its deadline and usage.
-    pub(crate) fn put_entry(&mut self, key: &[u8], entry: Entry) {
+    pub(crate) fn put_kept(&mut self, key: &[u8], mut kept: Kept) {
         let hash = self.hash(key);
         let database = self.slice(hash);
-        if let Some((position, _)) = database.find(hash, key) {
-            database.remove(hash, position);
+        let draft = Draft { key, ..kept.draft() };
+        match database.find(hash, key) {
+            Some(found) => database.replace(found, draft),
+            None => database.insert(hash, draft),
         }
-        database.insert(hash, entry.renamed(key));
         self.touch(key);
     }
 
-    /// Removes a key and gives what was there.
-    pub(crate) fn remove(&mut self, key: &[u8]) -> Option<Entry> {
+    /// Removes a key; false if there is no such key.
+    pub(crate) fn remove(&mut self, key: &[u8]) -> bool {
         let hash = self.hash(key);
-        let position = self.find(hash, key)?;
-        let removed = self.slice(hash).remove(hash, position);
+        let Some(found) = self.find(hash, key) else {
+            return false;
+        };
+        self.slice(hash).remove(hash, found);
         self.touch(key);
-        Some(removed)
+        true
+    }
+
+    /// Removes a key and gives what was there.
+    pub(crate) fn take(&mut self, key: &[u8]) -> Option<Kept> {
+        let hash = self.hash(key);
+        let found = self.find(hash, key)?;
+        let kept = self.slice(hash).take(hash, found);
+        self.touch(key);
+        Some(kept)
     }
 
     /// Gives a key a deadline, or takes it away; false if there is no such key.
     pub(crate) fn set_deadline(&mut self, key: &[u8], deadline_ms: Option<i64>) -> bool {
         let hash = self.hash(key);
-        let Some(position) = self.find(hash, key) else {
+        let Some(found) = self.find(hash, key) else {
             return false;
         };
-        self.slice(hash).change(position, |entry| entry.set_deadline_ms(deadline_ms));
+        self.slice(hash).set_deadline(found, deadline_ms);
         self.touch(key);
         true
     }
@@ -347,10 +356,10 @@ impl Txn<'_> {
     /// Sets how recently and how often a key was used; false if there is no such key.
     pub(crate) fn set_usage(&mut self, key: &[u8], usage: Usage) -> bool {
         let hash = self.hash(key);
-        let Some(position) = self.find(hash, key) else {
+        let Some(found) = self.find(hash, key) else {
             return false;
         };
-        self.slice(hash).get_mut(position).set_usage(usage);
+        self.slice(hash).note_use(found, |_| usage);
         true
     }
 
@@ -366,18 +375,19 @@ impl Txn<'_> {
         let database = self.database;
         let shard = self.shard_mut(hash);
         let database = &mut shard.databases[database];
-        if let Some((position, _)) = database.find(hash, key) {
-            database.remove(hash, position);
+        if let Some(found) = database.find(hash, key) {
+            database.remove(hash, found);
             shard.counters.expired += 1;
         }
     }
 
     /// Where the key is, if it is there; removes it if its time is over.
-    fn find(&mut self, hash: u64, key: &[u8]) -> Option<Position> {
+    fn find(&mut self, hash: u64, key: &[u8]) -> Option<Found> {
         let now_ms = self.now_ms;
-        let (position, entry) = self.slice(hash).find(hash, key)?;
-        if !entry.is_expired(now_ms) {
-            return Some(position);
+        let database = self.slice(hash);
+        let found = database.find(hash, key)?;
+        if !database.is_expired(found, now_ms) {
+            return Some(found);
         }
         self.expire(key);
         None
@@ -410,12 +420,10 @@ impl Txn<'_> {
 /// The keyspace as a whole, for commands that hold all shards.
 impl Txn<'_> {
     /// Visits all keys of the database that have not expired.
-    pub(crate) fn for_each(&self, mut visit: impl FnMut(&[u8], &Entry)) {
+    pub(crate) fn for_each(&self, mut visit: impl FnMut(Entry<'_>)) {
         for shard in self.shards() {
-            let entries = shard.databases[self.database].table().iter();
-            for entry in entries.filter(|entry| !entry.is_expired(self.now_ms)) {
-                visit(entry.key(), entry);
-            }
+            let entries = shard.databases[self.database].iter();
+            entries.filter(|entry| !entry.is_expired(self.now_ms)).for_each(&mut visit);
         }
     }
 
@@ -428,7 +436,7 @@ impl Txn<'_> {
         let mut figures = DatabaseFigures::default();
         for shard in self.shards() {
             let database = &shard.databases[self.database];
-            figures.keys += database.table().len();
+            figures.keys += database.len();
             figures.volatile += database.volatile();
             figures.bytes += database.bytes();
         }
@@ -437,15 +445,15 @@ impl Txn<'_> {
 
     /// Visits the keys at a cursor and gives the next, 0 at the end. The lowest bits of a cursor
     /// are the shard, the rest is the place in its table.
-    pub(crate) fn scan(&self, cursor: u64, mut visit: impl FnMut(&[u8], &Entry)) -> u64 {
+    pub(crate) fn scan(&self, cursor: u64, mut visit: impl FnMut(Entry<'_>)) -> u64 {
         let shards = self.keyspace.shards.len() as u64;
         let (shard, place) = (cursor % shards, cursor / shards);
         let Some(locked) = self.shards().nth(shard as usize) else {
             return 0;
         };
-        let next = locked.databases[self.database].table().scan(place, |entry| {
+        let next = locked.databases[self.database].scan(place, |entry| {
             if !entry.is_expired(self.now_ms) {
-                visit(entry.key(), entry);
+                visit(entry);
             }
         });
         match next {
@@ -458,7 +466,7 @@ impl Txn<'_> {
     /// A key picked at random, each about as likely as any other.
     pub(crate) fn random_key(&self, random: &Random) -> Option<Box<[u8]>> {
         const ATTEMPTS: usize = 400;
-        let lengths = self.shards().map(|shard| shard.databases[self.database].table().len());
+        let lengths = self.shards().map(|shard| shard.databases[self.database].len());
         let total: usize = lengths.clone().sum();
         for _ in 0..ATTEMPTS {
             let mut at = random.below(total.max(1));
@@ -467,15 +475,15 @@ impl Txn<'_> {
                 at = at.saturating_sub(length);
                 inside
             })?;
-            let table = self.shards().nth(picked)?.databases[self.database].table();
-            if let Some(entry) = table.pick(random.next())
+            let database = &self.shards().nth(picked)?.databases[self.database];
+            if let Some(entry) = database.pick(random.next())
                 && !entry.is_expired(self.now_ms)
             {
                 return Some(entry.key().into());
             }
         }
         let mut first = None;
-        self.for_each(|key, _| first = first.take().or_else(|| Some(key.into())));
+        self.for_each(|entry| first = first.take().or_else(|| Some(entry.key().into())));
         first
     }
 
@@ -486,8 +494,8 @@ impl Txn<'_> {
         for shard in self.shards_mut() {
             let empty = Database::new(&keyspace.hasher);
             let emptied = std::mem::replace(&mut shard.databases[database], empty);
-            shard.counters.changes += emptied.table().len() as u64;
-            removed += emptied.table().len();
+            shard.counters.changes += emptied.len() as u64;
+            removed += emptied.len();
         }
         removed
     }

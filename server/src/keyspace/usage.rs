@@ -22,6 +22,14 @@ impl Usage {
         Usage((frequency as u32) << Self::CLOCK_BITS | used_s as u32 & Self::CLOCK_MASK)
     }
 
+    pub(super) const fn from_number(number: u32) -> Self {
+        Usage(number)
+    }
+
+    pub(super) const fn number(self) -> u32 {
+        self.0
+    }
+
     /// Counts uses on a logarithmic scale.
     pub(crate) const fn frequency(self) -> u8 {
         (self.0 >> Self::CLOCK_BITS) as u8

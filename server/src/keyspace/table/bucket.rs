@@ -1,37 +1,42 @@
-//! One cache line of a table: seven items with a byte about each.
+//! One line of memory of a table: twelve items with a byte about each.
 //!
 //! The byte of an item is its tag: seven bits of its hash, and whether it is marked. Comparing
-//! all tags at once with the wanted one finds the items worth looking at. The eighth byte says
-//! how many items that belong here lie elsewhere, and how far away.
+//! all tags at once with the wanted one finds the items worth looking at. Two more bytes say how
+//! many items that belong here lie elsewhere, and how far away. All bytes of a line are zero when
+//! it is empty.
+//!
+//! ```text
+//! tag of each slot: 12 | away: 1 | reach: 1 | not used: 2 | number of each item: 12 * 4
+//! ```
 
-use super::Keyed;
+use super::super::memory::LINE;
+use super::super::pages::Handle;
 
 /// How many items a bucket holds.
-pub(super) const SLOTS: usize = 7;
+pub(super) const SLOTS: usize = 12;
 /// How far from home an item may lie, in buckets. The next number stands for the crowd.
 pub(super) const FURTHEST: usize = 14;
 pub(super) const IN_CROWD: usize = FURTHEST + 1;
 
+/// A bucket to be looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bucket<'a>(pub(super) &'a [u8; LINE]);
+
+/// A bucket to be changed.
 #[derive(Debug)]
-#[repr(C, align(64))]
-pub(super) struct Bucket<T> {
-    /// For each slot 0 if it is free, otherwise the item's tag and mark. In the last byte, how many
-    /// items are away in the upper half, and how far at most in the lower.
-    tags: [u8; SLOTS + 1],
-    items: [Option<T>; SLOTS],
-}
+pub(super) struct BucketMut<'a>(pub(super) &'a mut [u8; LINE]);
 
 const MARK: u8 = 0x80;
 const TAG: u8 = 0x7f;
 const AWAY: usize = SLOTS;
-const ONE_AWAY: u8 = 0x10;
-const COUNT: u8 = 0xf0;
-const REACH: u8 = 0x0f;
+const REACH: usize = SLOTS + 1;
+const ITEMS: usize = 16;
+const ITEM: usize = size_of::<u32>();
 
-/// Words with the same in the byte of each slot, and nothing in the last byte.
-const ONES: u64 = 0x0001_0101_0101_0101;
-const TAGS: u64 = ONES * TAG as u64;
-const HIGHEST_BITS: u64 = ONES << 7;
+/// The first eight slots have their tags in the first word, the others in the second.
+const WORDS: [u64; 2] = [0x0101_0101_0101_0101, 0x0101_0101];
+/// So many places further right, the bits about the two words do not meet.
+const APART: [u32; 2] = [7, 6];
 
 /// The tag of a hash, from 1 to 127.
 pub(super) const fn tag(hash: u64) -> u8 {
@@ -39,109 +44,106 @@ pub(super) const fn tag(hash: u64) -> u8 {
     if bits == 0 { 1 } else { bits }
 }
 
-impl<T> Default for Bucket<T> {
-    fn default() -> Self {
-        Bucket { tags: [0; SLOTS + 1], items: [const { None }; SLOTS] }
-    }
-}
-
-impl<T: Keyed> Bucket<T> {
-    /// The item with this key, and its slot.
-    pub(super) fn find(&self, tag: u8, key: &[u8]) -> Option<(usize, &T)> {
-        self.candidates(tag).find_map(|slot| {
-            let item = self.items[slot].as_ref()?;
-            (item.key() == key).then_some((slot, item))
-        })
+impl<'a> Bucket<'a> {
+    /// The items whose tag is this one, and now and then another.
+    pub(super) fn candidates(self, tag: u8) -> impl Iterator<Item = (usize, Handle)> + use<'a> {
+        let bits = self.each_word(|word, ones| {
+            zeros((word & (ones * u64::from(TAG))) ^ (ones * u64::from(tag)), ones)
+        });
+        slots(bits).filter_map(move |slot| Some((slot, self.get(slot)?)))
     }
 
-    /// The slots whose tag is this one, and now and then another.
-    pub(super) fn candidates(&self, tag: u8) -> impl Iterator<Item = usize> + use<T> {
-        let differences = (self.word() & TAGS) ^ (ONES * u64::from(tag));
-        slots_with_zero(differences)
+    pub(super) fn free_slot(self) -> Option<usize> {
+        // The lowest zero byte of each word is always found exactly, and comes first.
+        slots(self.each_word(|word, ones| zeros(word & (ones * 0xff), ones))).next()
     }
 
-    pub(super) fn insert(&mut self, slot: usize, tag: u8, item: T) {
-        self.tags[slot] = tag;
-        self.items[slot] = Some(item);
-        self.refresh_mark(slot);
+    pub(super) fn get(self, slot: usize) -> Option<Handle> {
+        let number = self.0[ITEMS + slot * ITEM..].first_chunk()?;
+        Handle::from_number(u32::from_le_bytes(*number))
     }
 
-    /// Takes over from the item whether it is marked.
-    pub(super) fn refresh_mark(&mut self, slot: usize) {
-        let is_marked = self.items[slot].as_ref().is_some_and(Keyed::is_marked);
-        self.tags[slot] = self.tags[slot] & TAG | if is_marked { MARK } else { 0 };
+    pub(super) fn items(self) -> impl Iterator<Item = Handle> + use<'a> {
+        (0..SLOTS).filter_map(move |slot| self.get(slot))
     }
 
-    pub(super) fn take(&mut self, slot: usize) -> Option<T> {
-        self.tags[slot] = 0;
-        self.items[slot].take()
-    }
-}
-
-impl<T> Bucket<T> {
-    pub(super) fn free_slot(&self) -> Option<usize> {
-        // The lowest zero byte is always found exactly.
-        slots_with_zero(self.word()).next()
+    pub(super) fn is_marked(self, slot: usize) -> bool {
+        self.0[slot] & MARK != 0
     }
 
-    pub(super) const fn get(&self, slot: usize) -> Option<&T> {
-        self.items[slot].as_ref()
-    }
-
-    pub(super) const fn get_mut(&mut self, slot: usize) -> Option<&mut T> {
-        self.items[slot].as_mut()
-    }
-
-    pub(super) fn items(&self) -> impl Iterator<Item = &T> {
-        self.items.iter().flatten()
-    }
-
-    pub(super) fn marked(&self) -> impl Iterator<Item = &T> {
-        slots(self.word() & HIGHEST_BITS).filter_map(|slot| self.items[slot].as_ref())
+    pub(super) fn marked(self) -> impl Iterator<Item = Handle> + use<'a> {
+        let bits = self.each_word(|word, ones| word & (ones << 7));
+        slots(bits).filter_map(move |slot| self.get(slot))
     }
 
     /// How far away items that belong here may lie; 0 if they are all here.
-    pub(super) fn reach(&self) -> usize {
-        usize::from(self.tags[AWAY] & REACH).min(FURTHEST)
+    pub(super) fn reach(self) -> usize {
+        usize::from(self.0[REACH]).min(FURTHEST)
     }
 
     /// Whether items that belong here may be in the crowd.
-    pub(super) fn is_crowded(&self) -> bool {
-        usize::from(self.tags[AWAY] & REACH) == IN_CROWD
+    pub(super) fn is_crowded(self) -> bool {
+        usize::from(self.0[REACH]) == IN_CROWD
+    }
+
+    /// For each slot one bit, found with the same work on both words of tags.
+    fn each_word(self, find: impl Fn(u64, u64) -> u64) -> u64 {
+        let (words, _) = self.0.as_chunks();
+        let word = |at: usize| find(u64::from_le_bytes(words[at]), WORDS[at]) >> APART[at];
+        word(0) | word(1)
+    }
+}
+
+impl BucketMut<'_> {
+    pub(super) fn insert(&mut self, slot: usize, tag: u8, item: Handle, is_marked: bool) {
+        self.0[slot] = tag;
+        self.replace(slot, item, is_marked);
+    }
+
+    /// Puts an item with the same hash in the place of another.
+    pub(super) fn replace(&mut self, slot: usize, item: Handle, is_marked: bool) {
+        self.set_item(slot, item.number());
+        self.0[slot] = self.0[slot] & TAG | if is_marked { MARK } else { 0 };
+    }
+
+    pub(super) fn clear(&mut self, slot: usize) {
+        self.0[slot] = 0;
+        self.set_item(slot, 0);
     }
 
     /// Notes that one more item lies so far away.
     pub(super) fn send_away(&mut self, distance: usize) {
-        let count = (self.tags[AWAY] & COUNT).saturating_add(ONE_AWAY) & COUNT;
-        self.tags[AWAY] = count | (self.tags[AWAY] & REACH).max(distance as u8);
+        self.0[AWAY] = self.0[AWAY].saturating_add(1);
+        self.0[REACH] = self.0[REACH].max(distance as u8);
     }
 
     /// Notes that an item that was away is gone. Of more than can be counted, some may always be
     /// left.
     pub(super) fn forget_away(&mut self) {
-        let count = self.tags[AWAY] & COUNT;
-        if count == ONE_AWAY {
-            self.tags[AWAY] = 0;
-        } else if count != COUNT {
-            self.tags[AWAY] -= ONE_AWAY;
+        match self.0[AWAY] {
+            u8::MAX => {}
+            0 | 1 => (self.0[AWAY], self.0[REACH]) = (0, 0),
+            _ => self.0[AWAY] -= 1,
         }
     }
 
-    const fn word(&self) -> u64 {
-        u64::from_le_bytes(self.tags)
+    fn set_item(&mut self, slot: usize, number: u32) {
+        self.0[ITEMS + slot * ITEM..][..ITEM].copy_from_slice(&number.to_le_bytes());
     }
 }
 
-/// The slots whose byte is zero, and sometimes others after the first of them.
-fn slots_with_zero(word: u64) -> impl Iterator<Item = usize> {
-    slots(word.wrapping_sub(ONES) & !word & HIGHEST_BITS)
+/// The highest bit of each byte that is zero, and sometimes of others after the first of them.
+/// `ones` has a one in each byte that counts.
+const fn zeros(word: u64, ones: u64) -> u64 {
+    word.wrapping_sub(ones) & !word & (ones << 7)
 }
 
-/// The slots whose highest bit is set.
+/// The slots that have a bit each: bits of the first word's slots are a byte apart, and those of
+/// the second word's right above them.
 fn slots(mut bits: u64) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
-        let slot = bits.trailing_zeros() as usize / 8;
+        let bit = bits.trailing_zeros() as usize;
         bits &= bits.wrapping_sub(1);
-        (slot < SLOTS).then_some(slot)
+        (bit < u64::BITS as usize).then_some(bit / 8 + bit % 8 * 8)
     })
 }

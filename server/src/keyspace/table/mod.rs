@@ -22,18 +22,18 @@ mod tests;
 use array::{Array, PLACES, place};
 use bucket::{Bucket, SLOTS};
 
-/// What can be kept in a table.
-pub(crate) trait Keyed {
-    fn key(&self) -> &[u8];
+use super::memory::LINE;
+use super::pages::Handle;
 
-    /// Whether `Table::marked` visits it.
-    fn is_marked(&self) -> bool;
+/// What the items of a table are: it only knows their handles.
+pub(super) trait Items {
+    fn key(&self, item: Handle) -> &[u8];
 
     /// Where it lies in memory.
-    fn address(&self) -> *const u8;
+    fn address(&self, item: Handle) -> *const u8;
 
-    fn hash(&self, hasher: &KeyHasher) -> u64 {
-        hasher.hash(self.key())
+    fn hash(&self, hasher: &KeyHasher, item: Handle) -> u64 {
+        hasher.hash(self.key(item))
     }
 }
 
@@ -44,28 +44,37 @@ const MOVED_IN_HASTE: usize = 8;
 const MOVED_WHEN_TIDYING: usize = 64;
 
 #[derive(Debug)]
-pub(super) struct Table<T> {
-    array: Array<T>,
+pub(super) struct Table {
+    array: Array,
     /// While the size changes, the array that items move out of.
-    old: Option<Box<Old<T>>>,
+    old: Option<Box<Old>>,
     /// Items that found no room near their home, with their hashes.
-    crowd: Vec<(u64, T)>,
+    crowd: Vec<Crowded>,
     length: usize,
     /// With so many items or more it is not worth looking whether the table can shrink.
     shrinks_below: usize,
     hasher: KeyHasher,
 }
 
+#[derive(Clone, Copy, Debug)]
+struct Crowded {
+    hash: u64,
+    item: Handle,
+    is_marked: bool,
+}
+
 #[derive(Debug)]
-struct Old<T> {
-    array: Array<T>,
+struct Old {
+    array: Array,
     /// The items of the homes before this one have moved.
     moved: usize,
 }
 
-/// Where an item is, until the table changes.
+/// An item, and where it is until the table changes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Position {
+pub(super) struct Found {
+    pub(super) item: Handle,
+    pub(super) is_marked: bool,
     region: Region,
     at: usize,
     slot: usize,
@@ -92,7 +101,7 @@ impl KeyHasher {
     }
 }
 
-impl<T: Keyed> Table<T> {
+impl Table {
     pub(super) fn new(hasher: KeyHasher) -> Self {
         let (array, shrinks_below) = (Array::new(0), usize::MAX);
         Table { array, old: None, crowd: Vec::new(), length: 0, shrinks_below, hasher }
@@ -102,108 +111,96 @@ impl<T: Keyed> Table<T> {
         self.length
     }
 
-    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<(Position, &T)> {
+    pub(super) fn find(&self, hash: u64, key: &[u8], items: &impl Items) -> Option<Found> {
         if self.length == 0 {
             return None;
         }
         let (region, array) = self.home_of(hash);
-        if let Some((at, slot, item)) = array.find(hash, key) {
-            return Some((Position { region, at, slot }, item));
+        if let Some((at, slot, item)) = array.find(hash, key, items) {
+            let is_marked = array.bucket(at).is_marked(slot);
+            return Some(Found { item, is_marked, region, at, slot });
         }
         if !array.is_crowded(hash) {
             return None;
         }
-        let is_it = |(other, item): &(u64, T)| *other == hash && item.key() == key;
+        let is_it = |other: &Crowded| other.hash == hash && items.key(other.item) == key;
         let at = self.crowd.iter().position(is_it)?;
-        Some((Position { region: Region::Crowd, at, slot: 0 }, &self.crowd[at].1))
+        let Crowded { item, is_marked, .. } = self.crowd[at];
+        Some(Found { item, is_marked, region: Region::Crowd, at, slot: 0 })
     }
 
-    pub(super) fn get(&self, position: Position) -> &T {
-        let Position { region, at, slot } = position;
-        let item = match region {
-            Region::Array => self.array.bucket(at).get(slot),
-            Region::Old => self.old.as_ref().and_then(|old| old.array.bucket(at).get(slot)),
-            Region::Crowd => self.crowd.get(at).map(|(_, item)| item),
+    /// Puts an item with the same key in the place of another.
+    pub(super) fn replace(&mut self, found: Found, item: Handle, is_marked: bool) {
+        let Found { region, at, slot, .. } = found;
+        let array = match (region, &mut self.old) {
+            (Region::Crowd, _) => {
+                let crowded = &mut self.crowd[at];
+                (crowded.item, crowded.is_marked) = (item, is_marked);
+                return;
+            }
+            (Region::Old, Some(old)) => &mut old.array,
+            _ => &mut self.array,
         };
-        item.expect(POSITION_HOLDS)
-    }
-
-    /// For changes that leave key and mark as they are.
-    pub(super) fn get_mut(&mut self, position: Position) -> &mut T {
-        let Position { region, at, slot } = position;
-        let item = match region {
-            Region::Array => self.array.bucket_mut(at).get_mut(slot),
-            Region::Old => self.old.as_mut().and_then(|old| old.array.bucket_mut(at).get_mut(slot)),
-            Region::Crowd => self.crowd.get_mut(at).map(|(_, item)| item),
-        };
-        item.expect(POSITION_HOLDS)
-    }
-
-    /// For changes that leave the key as it is.
-    pub(super) fn change<R>(&mut self, position: Position, change: impl FnOnce(&mut T) -> R) -> R {
-        let result = change(self.get_mut(position));
-        let Position { region, at, slot } = position;
-        match (region, &mut self.old) {
-            (Region::Array, _) => self.array.bucket_mut(at).refresh_mark(slot),
-            (Region::Old, Some(old)) => old.array.bucket_mut(at).refresh_mark(slot),
-            _ => {}
-        }
-        result
+        array.bucket_mut(at).replace(slot, item, is_marked);
     }
 
     /// Adds an item whose key is not there.
-    pub(super) fn insert(&mut self, hash: u64, item: T) {
+    pub(super) fn insert(&mut self, hash: u64, item: Handle, is_marked: bool, items: &impl Items) {
         if self.is_crowded() {
-            self.grow();
+            self.grow(items);
         }
-        self.step();
+        self.step(items);
         self.length += 1;
         let crowd = &mut self.crowd;
         let array = match &mut self.old {
             Some(old) if old.has(place(hash)) => &mut old.array,
             _ => &mut self.array,
         };
-        settle(array, crowd, hash, item);
+        settle(array, crowd, Crowded { hash, item, is_marked });
     }
 
-    pub(super) fn remove(&mut self, hash: u64, position: Position) -> T {
-        let Position { region, at, slot } = position;
-        let removed = match region {
-            Region::Array | Region::Old => self.array_for(hash).take(hash, at, slot),
+    pub(super) fn remove(&mut self, hash: u64, found: Found, items: &impl Items) {
+        let Found { region, at, slot, .. } = found;
+        match region {
+            Region::Array | Region::Old => self.array_for(hash).remove(hash, at, slot),
             Region::Crowd => {
                 self.array_for(hash).leave_crowd(hash);
-                Some(self.crowd.swap_remove(at).1)
+                self.crowd.swap_remove(at);
             }
-        };
+        }
         self.length -= 1;
         if self.length == 0 {
             *self = Table::new(self.hasher.clone());
         } else {
             self.shrink();
-            self.step();
-            self.step();
+            self.step(items);
+            self.step(items);
         }
-        removed.expect(POSITION_HOLDS)
     }
 
     /// Goes on with a change of size when nothing else does; whether there is more to do.
-    pub(super) fn tidy(&mut self) -> bool {
+    pub(super) fn tidy(&mut self, items: &impl Items) -> bool {
         self.shrink();
         for _ in 0..MOVED_WHEN_TIDYING {
-            self.step();
+            self.step(items);
         }
         self.old.is_some()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = Handle> {
         let old = self.old.iter().flat_map(|old| old.array.buckets());
-        let crowd = self.crowd.iter().map(|(_, item)| item);
+        let crowd = self.crowd.iter().map(|crowded| crowded.item);
         self.array.buckets().chain(old).flat_map(Bucket::items).chain(crowd)
     }
 
     /// Visits the items at `cursor` and gives the next cursor, 0 at the end. Whatever happens
     /// between the calls, an item that is there all the time is visited once.
-    pub(super) fn scan(&self, cursor: u64, mut visit: impl FnMut(&T)) -> u64 {
+    pub(super) fn scan(
+        &self,
+        cursor: u64,
+        items: &impl Items,
+        mut visit: impl FnMut(Handle),
+    ) -> u64 {
         if self.length == 0 || cursor >= PLACES {
             return 0;
         }
@@ -212,19 +209,19 @@ impl<T: Keyed> Table<T> {
         let next = array.start(home + 1).min(end);
         let in_turn = |hash: u64| (cursor..next).contains(&place(hash));
         for at in home..array.end(home) {
-            let items = array.bucket(at).items();
-            items.filter(|item| in_turn(item.hash(&self.hasher))).for_each(&mut visit);
+            let found = array.bucket(at).items();
+            found.filter(|&item| in_turn(items.hash(&self.hasher, item))).for_each(&mut visit);
         }
         if array.bucket(home).is_crowded() {
-            let crowd = self.crowd.iter().filter(|(hash, _)| in_turn(*hash));
-            crowd.for_each(|(_, item)| visit(item));
+            let crowd = self.crowd.iter().filter(|crowded| in_turn(crowded.hash));
+            crowd.for_each(|crowded| visit(crowded.item));
         }
         if next == PLACES { 0 } else { next }
     }
 
     /// Visits the marked items of so many buckets from a place in the order on, and counts them. It
     /// may pass over items that the table moves meanwhile.
-    pub(super) fn marked(&self, place: u32, buckets: usize, mut visit: impl FnMut(&T)) -> usize {
+    pub(super) fn marked(&self, place: u32, buckets: usize, visit: impl FnMut(Handle)) -> usize {
         if self.length == 0 {
             return 0;
         }
@@ -234,13 +231,13 @@ impl<T: Keyed> Table<T> {
         let is_last = home + buckets >= array.homes();
         let end = if is_last { array.len() } else { home + buckets };
         let visited = (home..end).filter_map(|at| array.get(at));
-        let crowd = self.crowd.iter().filter(|_| is_last).map(|(_, item)| item);
-        let marked = visited.flat_map(Bucket::marked).chain(crowd.filter(|item| item.is_marked()));
-        marked.map(&mut visit).count()
+        let crowd = self.crowd.iter().filter(|crowded| is_last && crowded.is_marked);
+        let crowd = crowd.map(|crowded| crowded.item);
+        visited.flat_map(Bucket::marked).chain(crowd).map(visit).count()
     }
 
     /// The item that a random number falls on, if it does on one: each with the same chance.
-    pub(super) fn pick(&self, number: u64) -> Option<&T> {
+    pub(super) fn pick(&self, number: u64) -> Option<Handle> {
         let lengths = [self.array.len(), self.old.as_ref().map_or(0, |old| old.array.len())];
         let [new, old] = lengths.map(|length| length * SLOTS);
         let total = new + old + self.crowd.len();
@@ -248,7 +245,7 @@ impl<T: Keyed> Table<T> {
         match &self.old {
             _ if at < new => self.array.slot(at),
             Some(moving) if at < new + old => moving.array.slot(at - new),
-            _ => self.crowd.get(at - new - old).map(|(_, item)| item),
+            _ => self.crowd.get(at - new - old).map(|crowded| crowded.item),
         }
     }
 
@@ -256,22 +253,22 @@ impl<T: Keyed> Table<T> {
     pub(super) fn prefetch_home(&self, hash: u64) {
         if self.length > 0 {
             let array = self.home_of(hash).1;
-            prefetch(array.bucket(array.home(place(hash))));
+            prefetch(array.bucket(array.home(place(hash))).0.as_ptr());
         }
     }
 
     /// Has the item that probably has this hash brought near.
-    pub(super) fn prefetch_item(&self, hash: u64) {
+    pub(super) fn prefetch_item(&self, hash: u64, items: &impl Items) {
         if self.length > 0 {
             let array = self.home_of(hash).1;
             let bucket = array.bucket(array.home(place(hash)));
-            let likely = bucket.candidates(bucket::tag(hash)).filter_map(|slot| bucket.get(slot));
-            likely.for_each(prefetch_item);
+            let likely = bucket.candidates(bucket::tag(hash));
+            likely.for_each(|(_, item)| prefetch_item(items.address(item)));
         }
     }
 
     /// The array that an item with this hash is in, or would be.
-    fn home_of(&self, hash: u64) -> (Region, &Array<T>) {
+    fn home_of(&self, hash: u64) -> (Region, &Array) {
         match &self.old {
             Some(old) if old.has(place(hash)) => (Region::Old, &old.array),
             _ => (Region::Array, &self.array),
@@ -279,7 +276,7 @@ impl<T: Keyed> Table<T> {
     }
 
     /// The array that is in charge at this place, and the place up to which it is.
-    fn stretch(&self, cursor: u64) -> (&Array<T>, u64) {
+    fn stretch(&self, cursor: u64) -> (&Array, u64) {
         match &self.old {
             Some(old) if old.has(cursor) => (&old.array, PLACES),
             Some(old) => (&self.array, old.array.start(old.moved)),
@@ -288,7 +285,7 @@ impl<T: Keyed> Table<T> {
     }
 
     /// The same, to change it.
-    fn array_for(&mut self, hash: u64) -> &mut Array<T> {
+    fn array_for(&mut self, hash: u64) -> &mut Array {
         match &mut self.old {
             Some(old) if old.has(place(hash)) => &mut old.array,
             _ => &mut self.array,
@@ -302,9 +299,9 @@ impl<T: Keyed> Table<T> {
         self.length >= capacity(homes) || self.crowd.len() > LARGEST_CROWD + homes / 256
     }
 
-    fn grow(&mut self) {
+    fn grow(&mut self, items: &impl Items) {
         for _ in 0..MOVED_IN_HASTE {
-            self.step();
+            self.step(items);
         }
         if self.old.is_none() {
             let homes = self.array.homes();
@@ -339,19 +336,22 @@ impl<T: Keyed> Table<T> {
     }
 
     /// Moves the items of one more home, if the size is changing.
-    fn step(&mut self) {
+    fn step(&mut self, items: &impl Items) {
         let Table { array, crowd, hasher, .. } = self;
         let Some(old) = &mut self.old else {
             return;
         };
         let home = old.moved;
         if old.array.bucket(home).is_crowded() {
-            let belongs = |(hash, _): &mut (u64, T)| old.array.home(place(*hash)) == home;
-            for (hash, item) in crowd.extract_if(.., belongs).collect::<Vec<_>>() {
-                settle(array, crowd, hash, item);
+            let belongs = |crowded: &mut Crowded| old.array.home(place(crowded.hash)) == home;
+            for crowded in crowd.extract_if(.., belongs).collect::<Vec<_>>() {
+                settle(array, crowd, crowded);
             }
         }
-        old.array.take_home(home, hasher, |hash, item| settle(array, crowd, hash, item));
+        let hash = |item| items.hash(hasher, item);
+        old.array.take_home(home, hash, |hash, item, is_marked| {
+            settle(array, crowd, Crowded { hash, item, is_marked });
+        });
         old.moved += 1;
         old.array.leave_behind(old.moved);
         if old.moved == old.array.homes() {
@@ -360,11 +360,12 @@ impl<T: Keyed> Table<T> {
             return;
         }
         array.reach(array.home(old.array.start(old.moved)));
-        old.array.bucket(old.moved).items().for_each(prefetch_item);
+        let next = old.array.bucket(old.moved).items();
+        next.for_each(|item| prefetch_item(items.address(item)));
     }
 }
 
-impl<T> Old<T> {
+impl Old {
     /// Whether items at this place in the order have not moved.
     fn has(&self, place: u64) -> bool {
         self.array.home(place) >= self.moved
@@ -372,9 +373,9 @@ impl<T> Old<T> {
 }
 
 /// Puts an item where it belongs, or into the crowd if there is no room.
-fn settle<T: Keyed>(array: &mut Array<T>, crowd: &mut Vec<(u64, T)>, hash: u64, item: T) {
-    if let Err(item) = array.insert(hash, item) {
-        crowd.push((hash, item));
+fn settle(array: &mut Array, crowd: &mut Vec<Crowded>, crowded: Crowded) {
+    if !array.insert(crowded.hash, crowded.item, crowded.is_marked) {
+        crowd.push(crowded);
     }
 }
 
@@ -383,16 +384,11 @@ const fn capacity(homes: usize) -> usize {
     homes * SLOTS * 13 / 16
 }
 
-const POSITION_HOLDS: &str = "the table has not changed since the item was found";
-
 /// Brings an item near: where it begins, and the line after that, which most reach into.
-fn prefetch_item<T: Keyed>(item: &T) {
-    let address = item.address();
+fn prefetch_item(address: *const u8) {
     prefetch(address);
-    prefetch(address.wrapping_add(CACHE_LINE - 1));
+    prefetch(address.wrapping_add(LINE - 1));
 }
-
-const CACHE_LINE: usize = 64;
 
 /// Asks for a line of memory ahead of its use. It is a hint: nothing is read, and no address is
 /// wrong.

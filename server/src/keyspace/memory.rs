@@ -1,0 +1,103 @@
+//! Pieces of memory, all zeros at first.
+//!
+//! A large piece is mapped by itself and goes back to the system as soon as it is dropped. Only
+//! small ones are the allocator's, which may keep them for later.
+
+use memmap2::MmapMut;
+
+/// The unit in which processors move memory.
+pub(super) const LINE: usize = 64;
+/// From so many bytes on a piece is worth a mapping of its own.
+const MAPPED_FROM: usize = 4096;
+
+#[derive(Debug)]
+pub(super) struct Memory {
+    source: Source,
+    /// Where the piece begins in its source.
+    start: usize,
+}
+
+#[derive(Debug)]
+enum Source {
+    Heap(Box<[u8]>),
+    Mapped(MmapMut),
+}
+
+impl Memory {
+    pub(super) fn bytes(length: usize) -> Self {
+        Memory { source: Source::new(length), start: 0 }
+    }
+
+    /// So many lines, each of which lies in one of the processor's.
+    pub(super) fn lines(count: usize) -> Self {
+        match Source::new(count * LINE) {
+            Source::Heap(_) => {
+                let roomy = vec![0; count * LINE + LINE - 1].into_boxed_slice();
+                let start = roomy.as_ptr().align_offset(LINE).min(LINE - 1);
+                Memory { source: Source::Heap(roomy), start }
+            }
+            mapped @ Source::Mapped(_) => Memory { source: mapped, start: 0 },
+        }
+    }
+
+    pub(super) fn get(&self, at: usize, length: usize) -> &[u8] {
+        &self.source.all()[self.start + at..][..length]
+    }
+
+    pub(super) fn get_mut(&mut self, at: usize, length: usize) -> &mut [u8] {
+        &mut self.source.all_mut()[self.start + at..][..length]
+    }
+
+    pub(super) fn line(&self, at: usize) -> &[u8; LINE] {
+        self.source.all()[self.start + at * LINE..].first_chunk().expect(LINE_IS_THERE)
+    }
+
+    pub(super) fn line_mut(&mut self, at: usize) -> &mut [u8; LINE] {
+        self.source.all_mut()[self.start + at * LINE..].first_chunk_mut().expect(LINE_IS_THERE)
+    }
+}
+
+const LINE_IS_THERE: &str = "nobody asks for a line behind the last";
+
+impl Source {
+    fn new(length: usize) -> Self {
+        let is_mapped = length >= MAPPED_FROM && !cfg!(miri);
+        match is_mapped.then(|| MmapMut::map_anon(length)) {
+            Some(Ok(mapped)) => Source::Mapped(mapped),
+            // The allocator may still have some where there cannot be more mappings.
+            _ => Source::Heap(vec![0; length].into_boxed_slice()),
+        }
+    }
+
+    fn all(&self) -> &[u8] {
+        match self {
+            Source::Heap(bytes) => bytes,
+            Source::Mapped(bytes) => bytes,
+        }
+    }
+
+    fn all_mut(&mut self) -> &mut [u8] {
+        match self {
+            Source::Heap(bytes) => bytes,
+            Source::Mapped(bytes) => bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_begin_where_the_processors_do_and_are_zero() {
+        for count in [1, 3, 63, 64, 1000] {
+            let mut memory = Memory::lines(count);
+            for at in 0..count {
+                assert!(memory.line(at).as_ptr().addr().is_multiple_of(LINE));
+                assert_eq!(*memory.line(at), [0; LINE]);
+                memory.line_mut(at).fill(at as u8);
+            }
+            assert!((0..count).all(|at| *memory.line(at) == [at as u8; LINE]));
+        }
+    }
+}
