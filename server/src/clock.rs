@@ -99,11 +99,23 @@ impl Clock {
 pub(crate) struct Moment {
     wall_us: i64,
     monotonic_ns: i64,
+    /// When the wall's time was read.
+    read_ns: i64,
 }
 
 impl Moment {
     pub(crate) fn now(clock: &Clock) -> Self {
-        Moment { wall_us: clock.now_us(), monotonic_ns: clock.monotonic_ns() }
+        let monotonic_ns = clock.monotonic_ns();
+        Moment { wall_us: clock.now_us(), monotonic_ns, read_ns: monotonic_ns }
+    }
+
+    /// Becomes the present. The wall's time is read again if that was not just now.
+    pub(crate) fn renew(&mut self, clock: &Clock) {
+        const JUST_NOW_NS: i64 = 1_000_000;
+        self.advance(clock);
+        if self.monotonic_ns - self.read_ns >= JUST_NOW_NS {
+            *self = Moment::now(clock);
+        }
     }
 
     /// Goes on to the present, and gives the nanoseconds that have passed.

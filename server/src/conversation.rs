@@ -13,7 +13,6 @@ use bytes::buf::Limit;
 use bytes::{Bytes, BytesMut};
 
 use crate::clients::{ClientFlags, OverLimit};
-use crate::clock::Moment;
 use crate::config::{ClientClass, Param};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -83,7 +82,7 @@ impl Conversation {
     /// Executes the requests that have been read, as long as their replies have room and none
     /// has to wait.
     pub(crate) fn execute_pending(&mut self) -> Option<Wait> {
-        self.session.moment = Moment::now(&self.engine.clock);
+        self.session.moment.renew(&self.engine.clock);
         let wait = self.execute_runs();
         self.session.tally.flush(&self.engine.stats);
         let seen = &self.session.client.seen;

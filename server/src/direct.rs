@@ -18,6 +18,7 @@ use crate::execute::execute;
 use crate::keyspace::Run;
 use crate::resp::{Output, Protocol};
 use crate::session::Session;
+use crate::value::number;
 
 /// Direct access to a server's data.
 ///
@@ -72,19 +73,26 @@ impl Direct {
         if self.spans.is_empty() {
             return Err(Error::unknown_command(std::iter::empty()));
         }
-        self.session.moment = Moment::now(&self.engine.clock);
+        self.session.moment.renew(&self.engine.clock);
         let args = Args::new(&self.request, &self.spans, &[]);
-        let run = &mut Run::new(&self.engine.keyspace);
-        execute(&self.engine, &mut self.session, args, &mut self.output, run);
+        let mut run = Run::new(&self.engine.keyspace);
+        execute(&self.engine, &mut self.session, args, &mut self.output, &mut run);
+        // Nobody has to wait while the reply is read.
+        drop(run);
         self.session.tally.flush(&self.engine.stats);
-        let reply = self.output.take();
-        match decode_bytes(&reply) {
-            Ok(Some((Value::SimpleError { data, .. }, _))) => {
-                Err(Error::Text(data.as_bytes().to_vec().into()))
-            }
-            Ok(Some((reply, _))) => Ok(reply),
-            _ => Ok(Value::Null),
+        match self.reply() {
+            Value::SimpleError { data, .. } => Err(Error::Text(data.as_bytes().to_vec().into())),
+            reply => Ok(reply),
         }
+    }
+
+    /// Takes the reply out of the output, whose buffer stays.
+    fn reply(&mut self) -> Value {
+        let single = self.output.in_one_piece().and_then(single);
+        if single.is_some() {
+            self.output.clear();
+        }
+        single.or_else(|| Some(decode_bytes(&self.output.take()).ok()??.0)).unwrap_or(Value::Null)
     }
 
     /// `SET key value`
@@ -149,6 +157,23 @@ impl Direct {
             Value::Number { data, .. } => data,
             other => panic!("a number was expected, not {other:?}"),
         }
+    }
+}
+
+/// A reply that is one text or number, which most are.
+fn single(reply: &[u8]) -> Option<Value> {
+    let end = reply.iter().position(|&byte| byte == b'\r')?;
+    let (line, attributes) = (&reply[1..end], None);
+    match reply[0] {
+        b'$' => {
+            let length = usize::try_from(number::parse_integer(line)?).ok()?;
+            let data = Bytes::copy_from_slice(reply[end..].get(2..2 + length)?);
+            Some(Value::BlobString { data, attributes })
+        }
+        b'+' => Some(Value::SimpleString { data: Bytes::copy_from_slice(line), attributes }),
+        b':' => Some(Value::Number { data: number::parse_integer(line)?, attributes }),
+        b'_' => Some(Value::Null),
+        _ => None,
     }
 }
 

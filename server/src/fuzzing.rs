@@ -26,7 +26,7 @@ use crate::value::long_double::LongDouble;
 use crate::value::{glob, number};
 use crate::{engine, session};
 
-pub use measuring::{Connection, Replies, RequestDecoder};
+pub use measuring::{Connection, Keys, Replies, RequestDecoder};
 
 /// The arguments of a request, its command's name first.
 pub type Request = Vec<Vec<u8>>;

@@ -1,4 +1,5 @@
-//! Doors for the benches: the loop of a connection, the decoder and the replies, each alone.
+//! Doors for the benches: the loop of a connection, the decoder, the replies and the table of keys,
+//! each alone.
 //!
 //! What is measured has to cost what it costs in a connection. So [`Connection`] is the same
 //! conversation, over a stream that costs nothing.
@@ -10,7 +11,10 @@ use bytes::Bytes;
 
 use super::{Engine, LONGEST_BULK, LONGEST_RUN, fill};
 use crate::conversation::Conversation;
+use crate::keyspace::{Keyspace, Run, Scope, Uses};
+use crate::random::Random;
 use crate::resp::{Decoder, Limits, Output, Protocol, Reply};
+use crate::value::Text;
 
 const SLICES: usize = 16;
 
@@ -48,6 +52,50 @@ impl Connection {
         }
         self.0.engine.stats.writes.fetch_add(1, Ordering::Relaxed);
         self.0.note_unsent();
+    }
+}
+
+/// The keys of a database in one shard, each with a value of 32 bytes.
+pub struct Keys(Keyspace);
+
+impl Keys {
+    pub fn new(count: u32) -> Self {
+        let keys = Keys(Keyspace::new(1, 1, &Random::seeded(1)));
+        (0..count).for_each(|number| keys.put(number));
+        keys
+    }
+
+    pub fn put(&self, number: u32) {
+        let (key, text) = (Self::name(number), Text::Fixed(&[b'x'; 32]));
+        Run::new(&self.0).lock_key(&key, Self::SCOPE).put(&key, text, None);
+    }
+
+    pub fn has(&self, number: u32) -> bool {
+        let key = Self::name(number);
+        Run::new(&self.0).lock_key(&key, Self::SCOPE).read(&key).is_some()
+    }
+
+    /// Whether the key was there.
+    pub fn remove(&self, number: u32) -> bool {
+        let key = Self::name(number);
+        Run::new(&self.0).lock_key(&key, Self::SCOPE).remove(&key)
+    }
+
+    /// Visits the keys at a cursor and gives the next, 0 at the end; adds their number to `count`.
+    pub fn scan(&self, cursor: u64, count: &mut usize) -> u64 {
+        Run::new(&self.0).lock_all(Self::SCOPE).scan(cursor, |_| *count += 1)
+    }
+
+    const SCOPE: Scope = Scope { database: 0, now_ms: 0, uses: Uses::Noted };
+
+    fn name(number: u32) -> [u8; 16] {
+        let mut name = *b"key:000000000000";
+        let mut rest = number;
+        for digit in name.iter_mut().rev().take(10) {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        name
     }
 }
 

@@ -29,11 +29,23 @@ pub(crate) use usage::{Counting, Usage};
 use crate::random::Random;
 
 pub(crate) struct Keyspace {
-    shards: Box<[Mutex<Shard>]>,
+    shards: Box<[Lockable]>,
     hasher: KeyHasher,
     databases: usize,
     /// The shard that the sweeper goes on with.
     swept: AtomicUsize,
+}
+
+/// A shard behind its lock, in a line of memory of its own: whoever locks one does not slow down
+/// who locks the next, and whoever waits for the lock gets what it protects along with it.
+#[repr(align(64))]
+struct Lockable(Mutex<Shard>);
+
+impl Lockable {
+    const fn new() -> Self {
+        const { assert!(size_of::<Self>() == memory::LINE) };
+        Lockable(Mutex::new(Shard::new()))
+    }
 }
 
 /// The figures of one database that `INFO keyspace` shows.
@@ -50,7 +62,7 @@ impl Keyspace {
         let shards = shards.max(1).next_power_of_two();
         let hasher = KeyHasher::new(|| random.next());
         Keyspace {
-            shards: (0..shards).map(|_| Mutex::new(Shard::new(databases, &hasher))).collect(),
+            shards: (0..shards).map(|_| Lockable::new()).collect(),
             hasher,
             databases,
             swept: AtomicUsize::new(0),
@@ -66,7 +78,7 @@ impl Keyspace {
         let mut figures = vec![DatabaseFigures::default(); self.databases];
         for index in 0..self.shards.len() {
             let shard = self.lock_shard(index);
-            for (figure, database) in figures.iter_mut().zip(&shard.databases) {
+            for (figure, database) in figures.iter_mut().zip(shard.databases()) {
                 figure.keys += database.len();
                 figure.volatile += database.volatile();
                 figure.bytes += database.bytes();
@@ -107,6 +119,6 @@ impl Keyspace {
     /// A lock is poisoned only after a panic, which the server does not survive: the instance
     /// fails as a whole rather than serve what may be half changed.
     fn lock_shard(&self, index: usize) -> MutexGuard<'_, Shard> {
-        self.shards[index].lock().expect("no command panicked while it held the shard")
+        self.shards[index].0.lock().expect("no command panicked while it held the shard")
     }
 }

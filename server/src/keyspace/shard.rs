@@ -7,11 +7,10 @@ use super::table::{Found, KeyHasher, Table};
 use super::usage::Usage;
 use crate::value::Value;
 
-/// Lines of memory are its own: whoever locks one shard does not slow down who locks the next.
 #[derive(Debug)]
-#[repr(align(64))]
 pub(super) struct Shard {
-    pub(super) databases: Vec<Database>,
+    /// Up to the last one that was ever turned to.
+    databases: Vec<Database>,
     pub(super) counters: Counters,
 }
 
@@ -23,6 +22,10 @@ pub(crate) struct Counters {
     pub(crate) expired: u64,
     /// Changes since the server started; never reset.
     pub(crate) changes: u64,
+}
+
+impl Counters {
+    const NONE: Counters = Counters { hits: 0, misses: 0, expired: 0, changes: 0 };
 }
 
 /// One database's entries in one shard.
@@ -39,9 +42,39 @@ pub(super) struct Database {
 }
 
 impl Shard {
-    pub(super) fn new(databases: usize, hasher: &KeyHasher) -> Self {
-        let databases = (0..databases).map(|_| Database::new(hasher)).collect();
-        Shard { databases, counters: Counters::default() }
+    pub(super) const fn new() -> Self {
+        Shard { databases: Vec::new(), counters: Counters::NONE }
+    }
+
+    /// A database, if there may be something in it.
+    pub(super) fn database(&self, index: usize) -> Option<&Database> {
+        self.databases.get(index)
+    }
+
+    pub(super) fn database_mut(&mut self, index: usize, hasher: &KeyHasher) -> &mut Database {
+        if index >= self.databases.len() {
+            self.databases.resize_with(index + 1, || Database::new(hasher));
+        }
+        &mut self.databases[index]
+    }
+
+    /// A database with the counters of the shard.
+    pub(super) fn counted(
+        &mut self,
+        index: usize,
+        hasher: &KeyHasher,
+    ) -> (&mut Database, &mut Counters) {
+        self.database_mut(index, hasher);
+        (&mut self.databases[index], &mut self.counters)
+    }
+
+    pub(super) fn databases(&self) -> impl Iterator<Item = &Database> {
+        self.databases.iter()
+    }
+
+    pub(super) fn swap(&mut self, one: usize, other: usize, hasher: &KeyHasher) {
+        self.database_mut(one.max(other), hasher);
+        self.databases.swap(one, other);
     }
 }
 

@@ -7,7 +7,7 @@
 use std::sync::MutexGuard;
 
 use super::entry::{Content, Draft, Entry, Kept};
-use super::shard::{Database, Shard};
+use super::shard::{Counters, Database, Shard};
 use super::table::Found;
 use super::usage::{Counting, Usage};
 use super::{DatabaseFigures, Keyspace};
@@ -178,11 +178,11 @@ impl Keyspace {
         hashes.extend(keys.map(|key| self.hash(key)));
         let mut shards = [const { None }; MOST_WARMED];
         for (locked, shard) in shards.iter_mut().zip(&self.shards) {
-            *locked = shard.try_lock().ok();
+            *locked = shard.0.try_lock().ok();
         }
         let database = |hash| {
             let shard = shards.get(self.shard_of(hash)).and_then(Option::as_ref);
-            shard.map(|shard| &shard.databases[database])
+            shard.and_then(|shard| shard.database(database))
         };
         for &hash in &*hashes {
             database(hash).inspect(|database| database.prefetch_home(hash));
@@ -233,27 +233,27 @@ impl Txn<'_> {
 
     /// Looks a key up for reading: counts a hit or a miss, and as a use of the entry.
     pub(crate) fn read(&mut self, key: &[u8]) -> Option<Entry<'_>> {
-        let hash = self.hash(key);
-        let found = self.find(hash, key);
-        let (database, uses, now_ms) = (self.database, self.uses, self.now_ms);
-        let shard = self.shard_mut(hash);
-        let Some(found) = found else {
-            shard.counters.misses += 1;
+        let (hash, uses, now_ms) = (self.hash(key), self.uses, self.now_ms);
+        let mut slice = self.slice(hash);
+        let Some(found) = slice.find(hash, key) else {
+            slice.counters.misses += 1;
             return None;
         };
-        shard.counters.hits += 1;
-        Some(shard.databases[database].note_use(found, |usage| uses.note(usage, now_ms)))
+        slice.counters.hits += 1;
+        Some(slice.database.note_use(found, |usage| uses.note(usage, now_ms)))
     }
 
     /// Looks a key up without counting it as anything.
     pub(crate) fn peek(&mut self, key: &[u8]) -> Option<Entry<'_>> {
         let hash = self.hash(key);
-        let found = self.find(hash, key)?;
-        Some(self.slice(hash).get(found))
+        let mut slice = self.slice(hash);
+        let found = slice.find(hash, key)?;
+        Some(slice.database.get(found))
     }
 
     pub(crate) fn contains(&mut self, key: &[u8]) -> bool {
-        self.find(self.hash(key), key).is_some()
+        let hash = self.hash(key);
+        self.slice(hash).find(hash, key).is_some()
     }
 
     /// Changes a value in place, with memory of its own from now on. The caller says with `touch`
@@ -263,12 +263,11 @@ impl Txn<'_> {
         key: &[u8],
         change: impl FnOnce(&mut Value) -> R,
     ) -> Option<R> {
-        let hash = self.hash(key);
-        let found = self.find(hash, key)?;
-        let (uses, now_ms) = (self.uses, self.now_ms);
-        let database = self.slice(hash);
-        database.note_use(found, |usage| uses.note(usage, now_ms));
-        Some(database.change_value(found, change))
+        let (hash, uses, now_ms) = (self.hash(key), self.uses, self.now_ms);
+        let mut slice = self.slice(hash);
+        let found = slice.find(hash, key)?;
+        slice.database.note_use(found, |usage| uses.note(usage, now_ms));
+        Some(slice.database.change_value(found, change))
     }
 
     /// Stores a value under a key, with this deadline or none.
@@ -278,119 +277,79 @@ impl Txn<'_> {
         value: impl Into<Content<'v>>,
         deadline_ms: Option<i64>,
     ) {
-        let hash = self.hash(key);
-        let found = self.slice(hash).find(hash, key);
-        self.store(hash, key, found, value.into(), deadline_ms);
+        let (hash, usage) = (self.hash(key), Usage::fresh(self.now_ms));
+        let draft = Draft { key, content: value.into(), deadline_ms, usage };
+        self.slice(hash).put(hash, draft);
     }
 
     /// Stores a value and keeps the deadline that the key has.
     pub(crate) fn put_keeping_deadline<'v>(&mut self, key: &[u8], value: impl Into<Content<'v>>) {
-        let hash = self.hash(key);
-        let found = self.find(hash, key);
-        let deadline_ms = found.and_then(|found| self.slice(hash).get(found).deadline_ms());
-        self.store(hash, key, found, value.into(), deadline_ms);
-    }
-
-    fn store(
-        &mut self,
-        hash: u64,
-        key: &[u8],
-        found: Option<Found>,
-        content: Content<'_>,
-        deadline_ms: Option<i64>,
-    ) {
-        let (usage, database) = (Usage::fresh(self.now_ms), self.database);
-        let shard = self.shard_mut(hash);
-        shard.counters.changes += 1;
-        let database = &mut shard.databases[database];
-        let draft = Draft { key, content, deadline_ms, usage };
-        match found {
-            Some(found) => database.replace(found, draft),
-            None => database.insert(hash, draft),
-        }
+        let (hash, usage) = (self.hash(key), Usage::fresh(self.now_ms));
+        let mut slice = self.slice(hash);
+        let found = slice.find(hash, key);
+        let deadline_ms = found.and_then(|found| slice.database.get(found).deadline_ms());
+        slice.store(hash, found, Draft { key, content: value.into(), deadline_ms, usage });
     }
 
     /// Stores what an entry holds under another key, with its deadline and usage.
     pub(crate) fn put_kept(&mut self, key: &[u8], mut kept: Kept) {
         let hash = self.hash(key);
-        let database = self.slice(hash);
-        let draft = Draft { key, ..kept.draft() };
-        match database.find(hash, key) {
-            Some(found) => database.replace(found, draft),
-            None => database.insert(hash, draft),
-        }
-        self.touch(key);
+        self.slice(hash).put(hash, Draft { key, ..kept.draft() });
     }
 
     /// Removes a key; false if there is no such key.
     pub(crate) fn remove(&mut self, key: &[u8]) -> bool {
         let hash = self.hash(key);
-        let Some(found) = self.find(hash, key) else {
+        let mut slice = self.slice(hash);
+        let Some(found) = slice.find(hash, key) else {
             return false;
         };
-        self.slice(hash).remove(hash, found);
-        self.touch(key);
+        slice.database.remove(hash, found);
+        slice.counters.changes += 1;
         true
     }
 
     /// Removes a key and gives what was there.
     pub(crate) fn take(&mut self, key: &[u8]) -> Option<Kept> {
         let hash = self.hash(key);
-        let found = self.find(hash, key)?;
-        let kept = self.slice(hash).take(hash, found);
-        self.touch(key);
-        Some(kept)
+        let mut slice = self.slice(hash);
+        let found = slice.find(hash, key)?;
+        slice.counters.changes += 1;
+        Some(slice.database.take(hash, found))
     }
 
     /// Gives a key a deadline, or takes it away; false if there is no such key.
     pub(crate) fn set_deadline(&mut self, key: &[u8], deadline_ms: Option<i64>) -> bool {
         let hash = self.hash(key);
-        let Some(found) = self.find(hash, key) else {
+        let mut slice = self.slice(hash);
+        let Some(found) = slice.find(hash, key) else {
             return false;
         };
-        self.slice(hash).set_deadline(found, deadline_ms);
-        self.touch(key);
+        slice.database.set_deadline(found, deadline_ms);
+        slice.counters.changes += 1;
         true
     }
 
     /// Sets how recently and how often a key was used; false if there is no such key.
     pub(crate) fn set_usage(&mut self, key: &[u8], usage: Usage) -> bool {
         let hash = self.hash(key);
-        let Some(found) = self.find(hash, key) else {
+        let mut slice = self.slice(hash);
+        let Some(found) = slice.find(hash, key) else {
             return false;
         };
-        self.slice(hash).note_use(found, |_| usage);
+        slice.database.note_use(found, |_| usage);
         true
     }
 
     /// Notes that a key was changed.
     pub(crate) fn touch(&mut self, key: &[u8]) {
         let hash = self.hash(key);
-        self.shard_mut(hash).counters.changes += 1;
+        self.slice(hash).counters.changes += 1;
     }
 
-    /// Removes a key because its time is over.
+    /// Removes a key if its time is over.
     pub(super) fn expire(&mut self, key: &[u8]) {
-        let hash = self.hash(key);
-        let database = self.database;
-        let shard = self.shard_mut(hash);
-        let database = &mut shard.databases[database];
-        if let Some(found) = database.find(hash, key) {
-            database.remove(hash, found);
-            shard.counters.expired += 1;
-        }
-    }
-
-    /// Where the key is, if it is there; removes it if its time is over.
-    fn find(&mut self, hash: u64, key: &[u8]) -> Option<Found> {
-        let now_ms = self.now_ms;
-        let database = self.slice(hash);
-        let found = database.find(hash, key)?;
-        if !database.is_expired(found, now_ms) {
-            return Some(found);
-        }
-        self.expire(key);
-        None
+        self.contains(key);
     }
 
     /// The hash of a key; that of the locked one is known.
@@ -399,9 +358,10 @@ impl Txn<'_> {
     }
 
     /// The slice of the selected database that holds what has this hash.
-    fn slice(&mut self, hash: u64) -> &mut Database {
-        let database = self.database;
-        &mut self.shard_mut(hash).databases[database]
+    fn slice(&mut self, hash: u64) -> Slice<'_> {
+        let (database, now_ms, hasher) = (self.database, self.now_ms, &self.keyspace.hasher);
+        let (database, counters) = self.shard_mut(hash).counted(database, hasher);
+        Slice { database, counters, now_ms }
     }
 
     fn shard_mut(&mut self, hash: u64) -> &mut Shard {
@@ -417,12 +377,46 @@ impl Txn<'_> {
     }
 }
 
+/// A database in one shard, and what is counted there.
+struct Slice<'t> {
+    database: &'t mut Database,
+    counters: &'t mut Counters,
+    now_ms: i64,
+}
+
+impl Slice<'_> {
+    /// Where the key is, if it is there; removes it if its time is over.
+    fn find(&mut self, hash: u64, key: &[u8]) -> Option<Found> {
+        let found = self.database.find(hash, key)?;
+        if self.database.is_expired(found, self.now_ms) {
+            self.database.remove(hash, found);
+            self.counters.expired += 1;
+            return None;
+        }
+        Some(found)
+    }
+
+    /// Stores an entry, whatever is there under its key.
+    fn put(&mut self, hash: u64, draft: Draft<'_>) {
+        let found = self.database.find(hash, draft.key);
+        self.store(hash, found, draft);
+    }
+
+    fn store(&mut self, hash: u64, found: Option<Found>, draft: Draft<'_>) {
+        self.counters.changes += 1;
+        match found {
+            Some(found) => self.database.replace(found, draft),
+            None => self.database.insert(hash, draft),
+        }
+    }
+}
+
 /// The keyspace as a whole, for commands that hold all shards.
 impl Txn<'_> {
     /// Visits all keys of the database that have not expired.
     pub(crate) fn for_each(&self, mut visit: impl FnMut(Entry<'_>)) {
         for shard in self.shards() {
-            let entries = shard.databases[self.database].iter();
+            let entries = shard.database(self.database).into_iter().flat_map(Database::iter);
             entries.filter(|entry| !entry.is_expired(self.now_ms)).for_each(&mut visit);
         }
     }
@@ -434,8 +428,7 @@ impl Txn<'_> {
 
     pub(crate) fn figures(&self) -> DatabaseFigures {
         let mut figures = DatabaseFigures::default();
-        for shard in self.shards() {
-            let database = &shard.databases[self.database];
+        for database in self.shards().filter_map(|shard| shard.database(self.database)) {
             figures.keys += database.len();
             figures.volatile += database.volatile();
             figures.bytes += database.bytes();
@@ -451,12 +444,13 @@ impl Txn<'_> {
         let Some(locked) = self.shards().nth(shard as usize) else {
             return 0;
         };
-        let next = locked.databases[self.database].scan(place, |entry| {
+        let visit = |entry: Entry<'_>| {
             if !entry.is_expired(self.now_ms) {
                 visit(entry);
             }
-        });
-        match next {
+        };
+        let database = locked.database(self.database);
+        match database.map_or(0, |database| database.scan(place, visit)) {
             0 if shard + 1 == shards => 0,
             0 => shard + 1,
             next => next * shards + shard,
@@ -466,7 +460,8 @@ impl Txn<'_> {
     /// A key picked at random, each about as likely as any other.
     pub(crate) fn random_key(&self, random: &Random) -> Option<Box<[u8]>> {
         const ATTEMPTS: usize = 400;
-        let lengths = self.shards().map(|shard| shard.databases[self.database].len());
+        let databases = self.shards().map(|shard| shard.database(self.database));
+        let lengths = databases.clone().map(|database| database.map_or(0, Database::len));
         let total: usize = lengths.clone().sum();
         for _ in 0..ATTEMPTS {
             let mut at = random.below(total.max(1));
@@ -475,8 +470,7 @@ impl Txn<'_> {
                 at = at.saturating_sub(length);
                 inside
             })?;
-            let database = &self.shards().nth(picked)?.databases[self.database];
-            if let Some(entry) = database.pick(random.next())
+            if let Some(entry) = databases.clone().nth(picked)??.pick(random.next())
                 && !entry.is_expired(self.now_ms)
             {
                 return Some(entry.key().into());
@@ -492,8 +486,8 @@ impl Txn<'_> {
         let (database, keyspace) = (self.database, self.keyspace);
         let mut removed = 0;
         for shard in self.shards_mut() {
-            let empty = Database::new(&keyspace.hasher);
-            let emptied = std::mem::replace(&mut shard.databases[database], empty);
+            let database = shard.database_mut(database, &keyspace.hasher);
+            let emptied = std::mem::replace(database, Database::new(&keyspace.hasher));
             shard.counters.changes += emptied.len() as u64;
             removed += emptied.len();
         }
@@ -501,16 +495,18 @@ impl Txn<'_> {
     }
 
     pub(crate) fn swap(&mut self, one: usize, other: usize) {
+        let hasher = &self.keyspace.hasher;
         for shard in self.shards_mut() {
-            shard.databases.swap(one, other);
+            shard.swap(one, other, hasher);
             shard.counters.changes += 1;
         }
     }
 
-    /// The database of the one shard that the sweeper holds.
+    /// The database in the one shard that the sweeper holds, if there may be something in it.
     pub(super) fn sole_database(&mut self) -> Option<&mut Database> {
-        let database = self.database;
-        self.shards_mut().next().map(|shard| &mut shard.databases[database])
+        let (database, hasher) = (self.database, &self.keyspace.hasher);
+        let shard = self.shards_mut().next()?;
+        shard.database(database).is_some().then(|| shard.database_mut(database, hasher))
     }
 
     fn shards(&self) -> impl Iterator<Item = &Shard> + Clone {

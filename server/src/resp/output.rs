@@ -92,6 +92,16 @@ impl Output {
         count
     }
 
+    /// What is there, if no value is shared.
+    pub(crate) fn in_one_piece(&self) -> Option<&[u8]> {
+        self.shared.is_empty().then(|| &self.buffer[self.sent..])
+    }
+
+    /// Forgets what is there, and keeps a buffer of a usual size for what comes.
+    pub(crate) fn clear(&mut self) {
+        self.advance(self.len());
+    }
+
     /// Everything that is there, in one piece.
     pub(crate) fn take(&mut self) -> Bytes {
         let all = std::mem::take(self);

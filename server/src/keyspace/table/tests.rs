@@ -40,8 +40,8 @@ fn it_is_a_map_through_millions_of_random_operations() {
 #[test]
 fn it_is_a_map_when_hashes_crowd_together() {
     for luck in &LUCK[1..] {
-        for range in [7, 50, 700] {
-            operate(*luck, OPERATIONS.min(5_000), range);
+        for range in if cfg!(miri) { &[20][..] } else { &[7, 50, 700] } {
+            operate(*luck, OPERATIONS.min(5_000), *range);
         }
     }
 }
