@@ -111,15 +111,17 @@ impl<'a> Run<'a> {
         scope: Scope,
     ) -> Txn<'_> {
         let keyspace = self.keyspace;
-        let mut shards: Vec<usize> =
-            keys.map(|key| keyspace.shard_of(keyspace.hash(key))).collect();
+        let hashes: Vec<u64> = keys.map(|key| keyspace.hash(key)).collect();
+        let mut shards: Vec<usize> = hashes.iter().map(|&hash| keyspace.shard_of(hash)).collect();
         shards.sort_unstable();
         shards.dedup();
-        match shards[..] {
+        let mut txn = match shards[..] {
             [] => self.lock_none(scope),
             [only] => self.lock_one(only, scope),
             _ => self.lock_ascending(shards.into_iter(), scope),
-        }
+        };
+        txn.prefetch(&hashes);
+        txn
     }
 
     pub(crate) fn lock_key(&mut self, key: &[u8], scope: Scope) -> Txn<'_> {
@@ -362,6 +364,16 @@ impl Txn<'_> {
         let (database, now_ms, hasher) = (self.database, self.now_ms, &self.keyspace.hasher);
         let (database, counters) = self.shard_mut(hash).counted(database, hasher);
         Slice { database, counters, now_ms }
+    }
+
+    /// Has what has these hashes brought near, all at the same time.
+    fn prefetch(&mut self, hashes: &[u64]) {
+        for &hash in hashes {
+            self.slice(hash).database.prefetch_home(hash);
+        }
+        for &hash in hashes {
+            self.slice(hash).database.prefetch_entry(hash);
+        }
     }
 
     fn shard_mut(&mut self, hash: u64) -> &mut Shard {
