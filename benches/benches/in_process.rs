@@ -4,7 +4,7 @@
 //! The goals: less than 300 ns for a typed GET, less than 5 us for one over a connection in
 //! memory, and at least 1.8 times as many calls from two threads as from one. Each thread has
 //! keys of its own, spread over all shards. Rounds with one thread and with two take turns, and
-//! every figure is the median of its rounds. The row that shares nothing between threads says how
+//! every figure is the median of its rounds. The rows that share nothing between threads say how
 //! much of two threads the machine has to give. `-- WORDS` measures only rows with these words.
 #![allow(clippy::disallowed_methods, reason = "a bench takes the machine's time")]
 
@@ -64,7 +64,7 @@ impl<'a> Path<'a> {
     }
 }
 
-fn paths<'a>(server: &'a Server, handle: &'a Handle, command: Command) -> [Path<'a>; 7] {
+fn paths<'a>(server: &'a Server, handle: &'a Handle, command: Command) -> [Path<'a>; 8] {
     let tcp = || {
         let address = server.address().expect("it listens");
         let stream = handle.block_on(TcpStream::connect(address)).expect("it accepts");
@@ -75,6 +75,7 @@ fn paths<'a>(server: &'a Server, handle: &'a Handle, command: Command) -> [Path<
     [
         Path::new("nothing but its key's bytes", 5_000, sum_of_bytes),
         Path::new("typed", 100, move |index| typed(server, command, index)),
+        Path::new("typed, a server each", 100, move |index| typed_alone(handle, command, index)),
         Path { most_threads: 1, ..own },
         Path::new("memory, task", 20, move |index| {
             in_task(handle, server.connect(), command, index)
@@ -161,6 +162,17 @@ fn typed(server: &Server, command: Command, index: usize) -> Worker {
                 Command::Set => direct.set(key, VALUE),
             }
         }
+    })
+}
+
+/// Threads that share no server: two of them show what the machine makes of such work.
+fn typed_alone(handle: &Handle, command: Command, index: usize) -> Worker {
+    let server = handle.block_on(Server::builder().no_socket().start()).expect("it starts");
+    fill(&server);
+    let mut worker = typed(&server, command, index);
+    Box::new(move || {
+        let _alive = &server;
+        worker();
     })
 }
 

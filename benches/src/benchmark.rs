@@ -34,6 +34,8 @@ pub(crate) struct Cost {
     pub(crate) requests_per_second: f64,
     /// The part of the time that the server was at work. Well below 1, the rate is that of the generator.
     pub(crate) busy: f64,
+    /// How often the server went to sleep to wait for requests, and had to be woken.
+    pub(crate) sleeps: f64,
 }
 
 impl Benchmark {
@@ -51,13 +53,14 @@ impl Benchmark {
 
     /// Puts a load on a server, and watches it.
     pub(crate) fn cost(&self, server: &Server, load: &Load) -> Result<Cost> {
-        let before = server.cpu_time()?;
+        let (before, sleeps) = (server.cpu_time()?, server.sleeps());
         let requests_per_second = self.run(server.port, load)?;
         thread::sleep(FAREWELL);
         let cpu = server.cpu_time()?.since(&before).as_secs_f64();
         let requests = load.requests as f64;
         let busy = cpu / (requests / requests_per_second);
-        Ok(Cost { cpu_us: cpu / requests * 1e6, requests_per_second, busy })
+        let sleeps = server.sleeps().saturating_sub(sleeps) as f64 / requests;
+        Ok(Cost { cpu_us: cpu / requests * 1e6, requests_per_second, busy, sleeps })
     }
 
     /// Gives the requests per second by the generator's clock. Every server gets the same keys in the same order.

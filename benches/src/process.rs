@@ -68,6 +68,18 @@ fn ticks(stat: &str) -> Option<u32> {
     (times.len() == 2).then(|| times.iter().sum())
 }
 
+/// How often the threads of a process have gone to sleep to wait for something, those that have ended left out.
+pub(crate) fn sleeps(process: u32) -> u64 {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let status = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("status")).ok();
+    threads.filter_map(|thread| voluntary_switches(&status(thread)?)).sum()
+}
+
+fn voluntary_switches(status: &str) -> Option<u64> {
+    let mut lines = status.lines();
+    lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
+}
+
 /// The memory of a process that is resident. The kernel's summary of all mappings is exact; its running count is not,
 /// and serves where there is no summary.
 pub(crate) fn resident_bytes(process: u32) -> Result<u64> {
@@ -127,6 +139,13 @@ mod tests {
         let status = "Name:\tredlet\nVmRSS:\t   20480 kB\nRssAnon:\t 1 kB\n";
         assert_eq!(field_bytes(status, "VmRSS:"), Some(20_480 * 1024));
         assert_eq!(field_bytes(status, "Rss:"), None);
+    }
+
+    #[test]
+    fn only_switches_that_a_thread_asked_for_are_sleeps() {
+        let status = "Threads:\t1\nvoluntary_ctxt_switches:\t150\nnonvoluntary_ctxt_switches:\t9\n";
+        assert_eq!(voluntary_switches(status), Some(150));
+        assert_eq!(voluntary_switches("Threads:\t1\n"), None);
     }
 
     #[test]

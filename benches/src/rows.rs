@@ -22,6 +22,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row { name: "SET EX NX", words: &["set", KEY, "v", "EX", "60", "NX"], repeated: NOTHING },
     Row { name: "INCR", words: &["incr", "counter:__rand_int__"], repeated: NOTHING },
     Row { name: "EXPIRE", words: &["expire", KEY, "1000"], repeated: NOTHING },
+    Row { name: "MGET 10", words: &["mget"], repeated: (&[KEY], 10) },
     Row { name: "MSET 10", words: &["mset"], repeated: (&[KEY, "value"], 10) },
 ];
 

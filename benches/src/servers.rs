@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::Result;
 use crate::client::Client;
 use crate::machine::SERVER_CORE;
-use crate::process::{CpuTime, resident_bytes};
+use crate::process::{CpuTime, resident_bytes, sleeps};
 
 /// What every server is told besides its port: to keep nothing on disk.
 pub(crate) const FLAGS: [&str; 4] = ["--save", "", "--appendonly", "no"];
@@ -137,6 +137,11 @@ impl Server {
 
     pub(crate) fn connect(&self) -> Result<Client> {
         Client::connect(self.port)
+    }
+
+    /// How often it has gone to sleep so far.
+    pub(crate) fn sleeps(&self) -> u64 {
+        sleeps(self.child.id())
     }
 
     pub(crate) fn cpu_time(&self) -> Result<CpuTime> {

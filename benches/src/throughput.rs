@@ -30,6 +30,7 @@ struct Cell {
 struct Depth {
     cpu: Comparison,
     rate: Comparison,
+    label: String,
 }
 
 impl Depth {
@@ -37,6 +38,7 @@ impl Depth {
         Depth {
             cpu: Comparison::lower_is_better(format!("CPU time per request, µs, depth {depth}")),
             rate: Comparison::higher_is_better(format!("Requests per second, depth {depth}")),
+            label: format!("depth {depth}"),
         }
     }
 
@@ -50,15 +52,18 @@ impl Depth {
 pub(crate) fn measure(contest: &Contest) -> Result<Chapter> {
     let cells = cells(contest)?;
     let mut depths = DEPTHS.map(Depth::new);
+    let mut sleeps =
+        Comparison::lower_is_better("Sleeps per thousand requests, median of all rows");
     contest.rounds("throughput", contest.effort.rounds, |contender| {
         let server = filled(contender)?;
         for cell in &cells {
             let cost = cost(contest, &server, cell.row, cell.depth, cell.requests)?;
             depths[cell.depth].add(cell.row, contender, &cost);
+            sleeps.add(&depths[cell.depth].label, contender, cost.sleeps * 1000.0);
         }
         Ok(())
     })?;
-    Ok(chapter(contest, &depths))
+    Ok(chapter(contest, &depths, &sleeps))
 }
 
 fn filled(contender: &Contender) -> Result<Server> {
@@ -95,12 +100,13 @@ fn cost(
     contest.benchmark.cost(server, &load)
 }
 
-fn chapter(contest: &Contest, depths: &[Depth]) -> Chapter {
+fn chapter(contest: &Contest, depths: &[Depth], sleeps: &Comparison) -> Chapter {
     let contenders = &contest.contenders;
     let mut tables = Vec::new();
     for depth in depths {
         tables.extend([depth.cpu.table(contenders), depth.rate.table(contenders)]);
     }
+    tables.push(sleeps.table(contenders));
     let panels =
         depths.iter().map(|depth| depth.cpu.panel(Shape::Bars, "command", contenders)).collect();
     Chapter {
@@ -119,7 +125,8 @@ fn method(contest: &Contest) -> String {
          is drawn from {keys} numbers, and all keys of these numbers are there. CPU time is the server's own, user and \
          system, of all its threads; each figure spans about {span} ms of it. Fifty connections and their end are part \
          of that. A rate is marked ° where the server was at work for less than {busy:.0} % of the time: there it \
-         waited for the generator, and the rate is not its own.\n\n{commands}.",
+         waited for the generator, and the rate is not its own. A server that sleeps has to be woken, which costs more than \
+         a short command.\n\n{commands}.",
         keys = grouped(KEYS),
         span = contest.effort.cell_cpu.as_millis(),
         busy = BUSY * 100.0,
