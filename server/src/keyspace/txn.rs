@@ -62,24 +62,34 @@ enum Guards<'a> {
     Several(Vec<(usize, MutexGuard<'a, Shard>)>),
 }
 
-/// The key that was locked, if it is only one, whose hash is known then. It is told by where it
-/// lies: the request outlives the transaction.
+/// The key that was locked, if it is only one, whose hash is known then, and where it was found. It
+/// is told by where it lies: the request outlives the transaction.
 #[derive(Clone, Copy)]
 struct LockedKey {
     address: usize,
     length: usize,
     hash: u64,
+    place: Place,
+}
+
+/// What is known of a key in the selected database as long as nothing is changed.
+#[derive(Clone, Copy)]
+enum Place {
+    Unknown,
+    /// It is not there, or its time was over and it has been removed.
+    None,
+    At(Found),
 }
 
 impl LockedKey {
     /// Nothing lies at this address.
-    const NONE: LockedKey = LockedKey { address: 0, length: 0, hash: 0 };
+    const NONE: LockedKey = LockedKey { address: 0, length: 0, hash: 0, place: Place::Unknown };
 
     fn new(key: &[u8], hash: u64) -> Self {
-        LockedKey { address: key.as_ptr().addr(), length: key.len(), hash }
+        LockedKey { address: key.as_ptr().addr(), length: key.len(), hash, place: Place::Unknown }
     }
 
-    fn is(self, key: &[u8]) -> bool {
+    fn is(&self, key: &[u8]) -> bool {
         self.address == key.as_ptr().addr() && self.length == key.len()
     }
 }
@@ -107,10 +117,15 @@ impl<'a> Run<'a> {
     /// Locks the shards of these keys.
     pub(crate) fn lock<'k>(
         &mut self,
-        keys: impl Iterator<Item = &'k [u8]>,
+        mut keys: impl Iterator<Item = &'k [u8]>,
         scope: Scope,
     ) -> Txn<'_> {
         let keyspace = self.keyspace;
+        let (first, second) = (keys.next(), keys.next());
+        if let (Some(only), None) = (first, second) {
+            return self.lock_key(only, scope);
+        }
+        let keys = first.into_iter().chain(second).chain(keys);
         let hashes: Vec<u64> = keys.map(|key| keyspace.hash(key)).collect();
         let mut shards: Vec<usize> = hashes.iter().map(|&hash| keyspace.shard_of(hash)).collect();
         shards.sort_unstable();
@@ -221,6 +236,7 @@ impl Txn<'_> {
     /// Turns to another database; its index has been checked.
     pub(crate) const fn select(&mut self, database: usize) {
         self.database = database;
+        self.locked_key.place = Place::Unknown;
     }
 
     /// From here on, looking at an entry does not count as using it.
@@ -269,7 +285,7 @@ impl Txn<'_> {
         let mut slice = self.slice(hash);
         let found = slice.find(hash, key)?;
         slice.database.note_use(found, |usage| uses.note(usage, now_ms));
-        Some(slice.database.change_value(found, change))
+        Some(slice.change().change_value(found, change))
     }
 
     /// Stores a value under a key, with this deadline or none.
@@ -306,8 +322,8 @@ impl Txn<'_> {
         let Some(found) = slice.find(hash, key) else {
             return false;
         };
-        slice.database.remove(hash, found);
         slice.counters.changes += 1;
+        slice.change().remove(hash, found);
         true
     }
 
@@ -317,7 +333,7 @@ impl Txn<'_> {
         let mut slice = self.slice(hash);
         let found = slice.find(hash, key)?;
         slice.counters.changes += 1;
-        Some(slice.database.take(hash, found))
+        Some(slice.change().take(hash, found))
     }
 
     /// Gives a key a deadline, or takes it away; false if there is no such key.
@@ -327,8 +343,8 @@ impl Txn<'_> {
         let Some(found) = slice.find(hash, key) else {
             return false;
         };
-        slice.database.set_deadline(found, deadline_ms);
         slice.counters.changes += 1;
+        slice.change().set_deadline(found, deadline_ms);
         true
     }
 
@@ -362,8 +378,9 @@ impl Txn<'_> {
     /// The slice of the selected database that holds what has this hash.
     fn slice(&mut self, hash: u64) -> Slice<'_> {
         let (database, now_ms, hasher) = (self.database, self.now_ms, &self.keyspace.hasher);
-        let (database, counters) = self.shard_mut(hash).counted(database, hasher);
-        Slice { database, counters, now_ms }
+        let shard = shard_mut(self.keyspace, &mut self.guards, hash);
+        let (database, counters) = shard.counted(database, hasher);
+        Slice { database, counters, locked_key: &mut self.locked_key, now_ms }
     }
 
     /// Has what has these hashes brought near, all at the same time.
@@ -375,17 +392,17 @@ impl Txn<'_> {
             self.slice(hash).database.prefetch_entry(hash);
         }
     }
+}
 
-    fn shard_mut(&mut self, hash: u64) -> &mut Shard {
-        let index = self.keyspace.shard_of(hash);
-        match &mut self.guards {
-            Guards::One(held, shard) if *held == index => shard,
-            Guards::Several(all) => {
-                let at = all.binary_search_by_key(&index, |(held, _)| *held);
-                &mut all[at.expect("the command's row names all keys that it uses")].1
-            }
-            _ => unreachable!("the command's row names all keys that it uses"),
+fn shard_mut<'t>(keyspace: &Keyspace, guards: &'t mut Guards<'_>, hash: u64) -> &'t mut Shard {
+    let index = keyspace.shard_of(hash);
+    match guards {
+        Guards::One(held, shard) if *held == index => shard,
+        Guards::Several(all) => {
+            let at = all.binary_search_by_key(&index, |(held, _)| *held);
+            &mut all[at.expect("the command's row names all keys that it uses")].1
         }
+        _ => unreachable!("the command's row names all keys that it uses"),
     }
 }
 
@@ -393,32 +410,57 @@ impl Txn<'_> {
 struct Slice<'t> {
     database: &'t mut Database,
     counters: &'t mut Counters,
+    locked_key: &'t mut LockedKey,
     now_ms: i64,
 }
 
 impl Slice<'_> {
     /// Where the key is, if it is there; removes it if its time is over.
     fn find(&mut self, hash: u64, key: &[u8]) -> Option<Found> {
-        let found = self.database.find(hash, key)?;
-        if self.database.is_expired(found, self.now_ms) {
-            self.database.remove(hash, found);
-            self.counters.expired += 1;
-            return None;
+        let is_locked = self.locked_key.is(key);
+        match self.locked_key.place {
+            Place::None if is_locked => return None,
+            Place::At(found) if is_locked => return Some(found),
+            _ => {}
         }
-        Some(found)
+        let found = self.database.find(hash, key).filter(|&found| !self.expire(hash, found));
+        if is_locked {
+            self.locked_key.place = found.map_or(Place::None, Place::At);
+        }
+        found
+    }
+
+    /// Removes an entry if its time is over; whether it was.
+    fn expire(&mut self, hash: u64, found: Found) -> bool {
+        let is_expired = self.database.is_expired(found, self.now_ms);
+        if is_expired {
+            self.counters.expired += 1;
+            self.change().remove(hash, found);
+        }
+        is_expired
+    }
+
+    /// The database, to be changed: what was known of places is no longer certain.
+    fn change(&mut self) -> &mut Database {
+        self.locked_key.place = Place::Unknown;
+        self.database
     }
 
     /// Stores an entry, whatever is there under its key.
     fn put(&mut self, hash: u64, draft: Draft<'_>) {
-        let found = self.database.find(hash, draft.key);
+        let found = match self.locked_key.place {
+            Place::None if self.locked_key.is(draft.key) => None,
+            Place::At(found) if self.locked_key.is(draft.key) => Some(found),
+            _ => self.database.find(hash, draft.key),
+        };
         self.store(hash, found, draft);
     }
 
     fn store(&mut self, hash: u64, found: Option<Found>, draft: Draft<'_>) {
         self.counters.changes += 1;
         match found {
-            Some(found) => self.database.replace(found, draft),
-            None => self.database.insert(hash, draft),
+            Some(found) => self.change().replace(found, draft),
+            None => self.change().insert(hash, draft),
         }
     }
 }
