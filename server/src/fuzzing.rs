@@ -23,7 +23,7 @@ use crate::keyspace::{Run, model};
 use crate::random::Random;
 use crate::resp::{Decoder, Limits, Output, Protocol, Reply};
 use crate::value::long_double::LongDouble;
-use crate::value::{glob, number};
+use crate::value::{Text, ValueRef, glob, number};
 use crate::{engine, session};
 
 pub use measuring::{Connection, Keys, Replies, RequestDecoder};
@@ -250,14 +250,14 @@ pub fn glob_matches_ignore_case(pattern: &[u8], text: &[u8]) -> bool {
 
 /// The payload of a string, as `DUMP` replies it.
 pub fn dump_string(text: &[u8]) -> Vec<u8> {
-    payload::dump_string(text)
+    payload::dump(ValueRef::String(Text::Fixed(text)))
 }
 
 /// The string that a payload holds.
 pub fn restore_string(payload: &[u8]) -> Option<Vec<u8>> {
     match Restored::parse(payload) {
         Ok(Restored::String(text)) => Some(text),
-        Err(_) => None,
+        Ok(Restored::List(_)) | Err(_) => None,
     }
 }
 

@@ -42,9 +42,10 @@ const DECLARED: &[Declared] = &[
     Declared {
         servers: "valkey",
         applies: |command, left, right| {
-            is_named(command, "getex") && (left.is_null() || right.is_null())
+            let is_early = |reply| says(reply, "WRONGTYPE") || Reply::is_null(reply);
+            is_named(command, "getex") && (is_early(left) || is_early(right))
         },
-        reason: "valkey checks GETEX's time before it looks for the key",
+        reason: "valkey checks GETEX's time before it looks at the key",
     },
     Declared {
         servers: "valkey",
@@ -61,6 +62,22 @@ const DECLARED: &[Declared] = &[
                 && (says(left, "invalid cursor") || says(right, "invalid cursor"))
         },
         reason: "redis before 7.2 takes anything that starts like a number for a cursor",
+    },
+    Declared {
+        servers: "redis <7.2",
+        applies: |command, left, right| {
+            is(command, "object", "encoding") && same_encoding(&text(left), &text(right))
+        },
+        reason: "redis before 7.2 has no short lists",
+    },
+    Declared {
+        servers: "redis <7.2",
+        applies: |command, left, right| {
+            let refused = "value must between -9223372036854775807";
+            (is_named(command, "lrem") || is_named(command, "lpos"))
+                && (says(left, refused) || says(right, refused))
+        },
+        reason: "redis before 7.2 takes the lowest of all numbers in LREM and LPOS",
     },
     Declared {
         servers: "redis <7.2",
@@ -94,10 +111,11 @@ pub(crate) fn reason(
     between_real.or(own.map(|differs| differs.because))
 }
 
-/// Whether two encodings are the same but for where the bytes of a string lie.
+/// Whether two encodings are the same but for where the bytes of a string lie, or how many pieces a list is in.
 pub(crate) fn same_encoding(left: &[u8], right: &[u8]) -> bool {
     let flat = |encoding: &[u8]| matches!(encoding, b"raw" | b"embstr");
-    left == right || (flat(left) && flat(right))
+    let list = |encoding: &[u8]| matches!(encoding, b"listpack" | b"quicklist");
+    left == right || (flat(left) && flat(right)) || (list(left) && list(right))
 }
 
 fn is(command: &Command, name: &str, subcommand: &str) -> bool {

@@ -174,11 +174,16 @@ fn digits(number: i64) -> Vec<u8> {
     number.to_string().into_bytes()
 }
 
-/// RESTORE adds its time to the clock's without a check, and what an overflow does differs from server to server.
+/// RESTORE adds its time to the clock's without a check, and LSET may cut its index to 32 bits: what such an overflow
+/// leaves behind differs from server to server.
 fn avoid_overflow(command: &mut Command) {
-    let [name, _, time, ..] = &mut command[..] else { return };
-    let number = std::str::from_utf8(time).ok().and_then(|digits| digits.parse::<i64>().ok());
-    if name.eq_ignore_ascii_case(b"restore") && number.is_some_and(|number| number > i64::MAX / 2) {
-        *time = b"0".to_vec();
+    let [name, _, number, ..] = &mut command[..] else { return };
+    let value = std::str::from_utf8(number).ok().and_then(|digits| digits.parse::<i64>().ok());
+    let is_late = |time: i64| time > i64::MAX / 2;
+    let is_far = |index: i64| i32::try_from(index).is_err();
+    let overflows = name.eq_ignore_ascii_case(b"restore") && value.is_some_and(is_late)
+        || name.eq_ignore_ascii_case(b"lset") && value.is_some_and(is_far);
+    if overflows {
+        *number = b"0".to_vec();
     }
 }

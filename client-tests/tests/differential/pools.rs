@@ -60,7 +60,10 @@ pub(crate) const POOLS: &[(&str, &str)] = &[
     ),
     ("cursor", r#"0 0 0 0 0 00 abc -1 18446744073709551615 99999999999999999999 """#),
     ("count", r#"1000 1000 10000 0 -1 abc 1.5 9223372036854775807 """#),
-    ("type", "string string STRING list hash set zset stream"),
+    ("side", "BEFORE AFTER BEFORE after beside"),
+    ("end", "LEFT RIGHT LEFT RIGHT left Right middle"),
+    ("numkeys", "1 2 2 2 2 3 0 -1 abc 9223372036854775807"),
+    ("type", "list list string string STRING list hash set zset stream"),
     (
         "parameter",
         "databases maxclients maxmemory maxmemory-policy hz timeout MaxMemory-Policy nonsense maxmemory-p*

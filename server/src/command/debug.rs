@@ -19,7 +19,6 @@ use crate::keyspace::Entry;
 use crate::pause::Held;
 use crate::resp::Protocol;
 use crate::text::quoted;
-use crate::value::string::LONGEST_INTEGER;
 use crate::value::{Text, ValueRef, number};
 
 pub(super) const COMMANDS: &[&Command] = &[&DEBUG];
@@ -232,11 +231,7 @@ fn describe(entry: Entry<'_>, now_ms: i64, with_size: bool) -> String {
 /// What the value takes when it is saved.
 fn saved_bytes(value: ValueRef<'_>) -> usize {
     let mut saved = Vec::new();
-    match value {
-        ValueRef::String(text) => {
-            payload::write_string(&mut saved, text.bytes(&mut [0; LONGEST_INTEGER]));
-        }
-    }
+    payload::write_value(&mut saved, value);
     saved.len()
 }
 

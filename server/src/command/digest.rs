@@ -45,10 +45,17 @@ impl Digest {
 
     fn add_value(&mut self, entry: Entry<'_>) {
         const STRING: u32 = 0;
+        const LIST: u32 = 1;
         match entry.value() {
             ValueRef::String(text) => {
                 self.add_in_order(&STRING.to_be_bytes());
                 self.add_in_order(text.bytes(&mut [0; LONGEST_INTEGER]));
+            }
+            ValueRef::List(list) => {
+                self.add_in_order(&LIST.to_be_bytes());
+                for element in list.iter() {
+                    self.add_in_order(element.bytes(&mut [0; LONGEST_INTEGER]));
+                }
             }
         }
         if entry.deadline_ms().is_some() {

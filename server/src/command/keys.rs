@@ -1,6 +1,7 @@
 //! Keys whatever they hold: finding, naming, copying, removing, inspecting.
 
 use super::introspection::help;
+use super::list::Limit;
 use super::metadata::{KeySpec, categories, flags};
 use super::{Args, Command, Locks};
 use crate::error::Error;
@@ -8,8 +9,7 @@ use crate::execute::Call;
 use crate::journal::payload::{self, PayloadError, Restored};
 use crate::keyspace::{Entry, Usage};
 use crate::value::number::parse_integer;
-use crate::value::string::LONGEST_INTEGER;
-use crate::value::{Text, ValueRef, glob};
+use crate::value::{Text, Value, ValueRef, glob};
 
 pub(super) const COMMANDS: &[&Command] = &[
     &DEL, &UNLINK, &EXISTS, &TYPE, &KEYS, &SCAN, &RANDOMKEY, &RENAME, &RENAMENX, &COPY, &MOVE,
@@ -459,7 +459,7 @@ fn object_refcount(call: &mut Call<'_>) -> Result<(), Error> {
 const fn reference_count(value: ValueRef<'_>) -> i64 {
     match value {
         ValueRef::String(Text::Integer(0..10_000)) => i32::MAX as i64,
-        ValueRef::String(_) => 1,
+        ValueRef::String(_) | ValueRef::List(_) => 1,
     }
 }
 
@@ -560,16 +560,10 @@ const DUMP: Command = Command {
 
 fn dump(call: &mut Call<'_>) -> Result<(), Error> {
     match call.txn.read(call.args.at(1)) {
-        Some(entry) => call.reply.bulk(&serialize(entry.value())),
+        Some(entry) => call.reply.bulk(&payload::dump(entry.value())),
         None => call.reply.null(),
     }
     Ok(())
-}
-
-fn serialize(value: ValueRef<'_>) -> Vec<u8> {
-    match value {
-        ValueRef::String(text) => payload::dump_string(text.bytes(&mut [0; LONGEST_INTEGER])),
-    }
 }
 
 fn deserialize(payload: &[u8]) -> Result<Restored, Error> {
@@ -615,6 +609,12 @@ fn restore(call: &mut Call<'_>) -> Result<(), Error> {
     } else {
         match value {
             Restored::String(bytes) => call.txn.put(key, Text::new(&bytes), deadline_ms),
+            Restored::List(mut list) => {
+                if !list.is_long() {
+                    Limit::of(call).classify(&mut list);
+                }
+                call.txn.put(key, Value::List(list), deadline_ms);
+            }
         }
         if let Some(usage) = options.usage(now_ms) {
             call.txn.set_usage(key, usage);

@@ -52,9 +52,9 @@ impl KeySpec {
             }
             Find::Count { count, first, step } => {
                 let count = parse_integer(args.get(begin + usize::from(count))?)?;
-                let count = usize::try_from(count).ok()?.min(args.len());
-                let first = begin + usize::from(first);
-                Some((first, usize::from(step), first + count * usize::from(step)))
+                let (first, step) = (begin + usize::from(first), usize::from(step));
+                let end = usize::try_from(count).ok()?.checked_mul(step)?.checked_add(first)?;
+                (end <= args.len()).then_some((first, step, end))
             }
             Find::Unknown => None,
         }

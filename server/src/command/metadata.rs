@@ -245,7 +245,6 @@ impl KeySpec {
     }
 
     /// A count at `index` and the keys after it.
-    #[cfg(test)]
     pub(crate) const fn counted(index: u16, flags: &str) -> Self {
         let find = Find::Count { count: 0, first: 1, step: 1 };
         KeySpec { flags: key_flags(flags), begin: Begin::Index(index), find }
@@ -261,6 +260,7 @@ const fn key_flags(words: &str) -> KeyFlags {
 pub(crate) enum Group {
     Connection,
     Generic,
+    List,
     Server,
     String,
 }
@@ -270,6 +270,7 @@ impl Group {
         match self {
             Group::Connection => "connection",
             Group::Generic => "generic",
+            Group::List => "list",
             Group::Server => "server",
             Group::String => "string",
         }

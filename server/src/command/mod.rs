@@ -21,6 +21,8 @@ mod info;
 mod introspection;
 mod keys;
 mod latency;
+mod list;
+mod list_moves;
 pub(crate) mod locate;
 mod memory;
 mod metadata;

@@ -556,10 +556,13 @@ fn change_text(call: &mut Call<'_>, change: impl FnOnce(&mut Vec<u8>) -> usize) 
     let key = call.args.at(1);
     let changed = call.txn.change(key, |value| match value {
         Value::String(text) => change(text.grow()),
+        Value::List(_) => unreachable!("{STRING_IS_THERE}"),
     });
     call.txn.touch(key);
-    changed.expect("the handler has seen that the key is there")
+    changed.expect(STRING_IS_THERE)
 }
+
+const STRING_IS_THERE: &str = "the handler has seen that a string is there";
 
 fn check_length(call: &Call<'_>, length: usize) -> Result<(), Error> {
     let longest = call.engine.config.longest_string();
@@ -582,8 +585,8 @@ const LCS: Command = Command {
 };
 
 fn lcs(call: &mut Call<'_>) -> Result<(), Error> {
-    let options = LcsOptions::parse(call.args)?;
     let (one, other) = (lcs_operand(call, 1)?, lcs_operand(call, 2)?);
+    let options = LcsOptions::parse(call.args)?;
     check_table(call, &one, &other)?;
     if options.length_only {
         call.reply.count(lcs::lcs_len(&one, &other));
@@ -675,10 +678,10 @@ pub(super) fn value_of(args: Args<'_>, index: usize) -> Text<'_> {
 }
 
 /// The string that a value is.
-#[expect(clippy::unnecessary_wraps, reason = "other types of values follow")]
 pub(super) fn text(value: ValueRef<'_>) -> Result<Text<'_>, Error> {
     match value {
         ValueRef::String(text) => Ok(text),
+        ValueRef::List(_) => Err(Error::WrongType),
     }
 }
 

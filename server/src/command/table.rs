@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use super::{
     Args, Command, acl, client, connection, counter, debug, diagnostics, expire, info,
-    introspection, keys, latency, memory, server, slowlog, string,
+    introspection, keys, latency, list, list_moves, memory, server, slowlog, string,
 };
 use crate::error::Error;
 
@@ -33,12 +33,14 @@ pub(crate) struct Table {
     slots: Vec<u16>,
 }
 
-const FAMILIES: [&[&Command]; 15] = [
+const FAMILIES: [&[&Command]; 17] = [
     connection::COMMANDS,
     client::COMMANDS,
     acl::COMMANDS,
     string::COMMANDS,
     counter::COMMANDS,
+    list::COMMANDS,
+    list_moves::COMMANDS,
     keys::COMMANDS,
     expire::COMMANDS,
     server::COMMANDS,

@@ -72,7 +72,6 @@ const NO_AOF: &str = "it matters only with appendonly yes";
 const NO_SNAPSHOTS: &str = "it matters only where snapshots are saved";
 const NO_MAXMEMORY: &str = "it matters only with maxmemory";
 const NO_FREEING: &str = "redlet frees large values without holding up clients either way";
-const NO_LISTS: &str = "it matters only to lists";
 const NO_SETS: &str = "it matters only to sets";
 const NO_STREAMS: &str = "it matters only to streams";
 const NO_SYSLOG: &str = "it matters only with syslog-enabled yes";
@@ -288,9 +287,8 @@ parameters! {
         .help(Durability, "seconds that a shutdown waits for replicas"),
 
     ListMaxListpackSize => integer("list-max-listpack-size", -INT - 1, INT, -2).alias("list-max-ziplist-size")
-        .no_difference(NO_LISTS)
         .help(Values, "elements, or with -1 to -5 size, of a list's nodes"),
-    ListCompressDepth => integer("list-compress-depth", 0, INT, 0).no_difference(NO_LISTS)
+    ListCompressDepth => integer("list-compress-depth", 0, INT, 0).no_difference("lists are never compressed")
         .help(Values, "nodes at a list's ends that stay uncompressed; 0 compresses none"),
     SetMaxIntsetEntries => integer("set-max-intset-entries", 0, i64::MAX, 512).no_difference(NO_SETS)
         .help(Values, "longest set of integers that is stored packed"),

@@ -8,8 +8,11 @@
 
 use std::borrow::Cow;
 
-use super::{crc64::crc64, lzf};
+use super::{crc64::crc64, lists, lzf};
+use crate::value::ValueRef;
+use crate::value::list::List;
 use crate::value::number::{format_integer, parse_integer};
+use crate::value::string::LONGEST_INTEGER as PRINTED_INTEGER;
 
 /// What a payload written here says it is: the format of Redis 7.2.
 const WRITTEN_VERSION: u16 = 11;
@@ -21,6 +24,10 @@ const VERSION_LEN: usize = 2;
 const CHECKSUM_LEN: usize = 8;
 
 const TYPE_STRING: u8 = 0;
+const TYPE_PLAIN_LIST: u8 = 1;
+const TYPE_OLDEST_LIST: u8 = 10;
+const TYPE_OLD_LIST: u8 = 14;
+const TYPE_LIST: u8 = 18;
 
 /// In a length's first byte, the two top bits say how to go on.
 const LENGTH_KIND_SHIFT: u32 = 6;
@@ -50,9 +57,10 @@ pub(crate) enum PayloadError {
 }
 
 /// A value out of a payload.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Restored {
     String(Vec<u8>),
+    List(List),
 }
 
 impl Restored {
@@ -66,10 +74,18 @@ impl Restored {
                 let text = reader.string().ok_or(PayloadError::Format)?;
                 Ok(Self::String(text.into_owned()))
             }
+            TYPE_PLAIN_LIST => list(lists::read_plain(&mut reader)),
+            TYPE_OLDEST_LIST => list(lists::read_oldest(&mut reader)),
+            TYPE_OLD_LIST => list(lists::read_old(&mut reader)),
+            TYPE_LIST => list(lists::read(&mut reader)),
             other if is_value_type(other) => Err(PayloadError::UnsupportedType(other)),
             _ => Err(PayloadError::Format),
         }
     }
+}
+
+fn list(list: Option<List>) -> Result<Restored, PayloadError> {
+    list.map(Restored::List).ok_or(PayloadError::Format)
 }
 
 /// The types that Redis has for values; 8 was never given to one.
@@ -167,17 +183,27 @@ impl<'p> Reader<'p> {
     }
 }
 
-/// The payload of a string, compressed where that pays, as DUMP replies it.
-pub(crate) fn dump_string(text: &[u8]) -> Vec<u8> {
-    let mut payload = vec![TYPE_STRING];
-    write_string(&mut payload, text);
+/// The payload of a value, compressed where that pays, as DUMP replies it.
+pub(crate) fn dump(value: ValueRef<'_>) -> Vec<u8> {
+    let mut payload = vec![match value {
+        ValueRef::String(_) => TYPE_STRING,
+        ValueRef::List(_) => TYPE_LIST,
+    }];
+    write_value(&mut payload, value);
     payload.extend(WRITTEN_VERSION.to_le_bytes());
     let checksum = crc64(0, &payload);
     payload.extend(checksum.to_le_bytes());
     payload
 }
 
-pub(crate) fn write_string(output: &mut Vec<u8>, text: &[u8]) {
+pub(crate) fn write_value(output: &mut Vec<u8>, value: ValueRef<'_>) {
+    match value {
+        ValueRef::String(text) => write_string(output, text.bytes(&mut [0; PRINTED_INTEGER])),
+        ValueRef::List(list) => lists::write(output, list),
+    }
+}
+
+pub(super) fn write_string(output: &mut Vec<u8>, text: &[u8]) {
     if text.len() <= LONGEST_INTEGER
         && let Some(integer) = parse_integer(text).and_then(|integer| i32::try_from(integer).ok())
     {
@@ -225,6 +251,8 @@ pub(crate) fn write_length(output: &mut Vec<u8>, len: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::Text;
+    use crate::value::list::End;
 
     fn with_footer(value: &[u8], version: u16) -> Vec<u8> {
         let mut payload = [value, &version.to_le_bytes()].concat();
@@ -235,6 +263,10 @@ mod tests {
 
     fn parse_value(value: &[u8]) -> Result<Restored, PayloadError> {
         Restored::parse(&with_footer(value, WRITTEN_VERSION))
+    }
+
+    fn dump_string(text: &[u8]) -> Vec<u8> {
+        dump(ValueRef::String(Text::Fixed(text)))
     }
 
     fn string(text: &[u8]) -> Restored {
@@ -392,15 +424,47 @@ mod tests {
             b"\x00\xc3\x02\x03\x00a",
             b"\x00\xc3\x02\x80\xff\xff\xff\xff\x00a",
             b"\x00\xc3\x02\x81\xff\xff\xff\xff\xff\xff\xff\xff\x00a",
+            b"\x01\x00",
+            b"\x01\x02\x01a",
+            b"\x12\x00",
+            b"\x12\x01\x03\x01a",
+            b"\x12\x01\x02\x05nodes",
             b"\x08",
             b"\x1a",
             b"\xff",
         ] {
             assert_eq!(parse_value(value), Err(PayloadError::Format), "{value:?}");
         }
-        for number in [1, 7, 9, 25] {
+        for number in [2, 7, 9, 25] {
             assert_eq!(parse_value(&[number]), Err(PayloadError::UnsupportedType(number)));
         }
+    }
+
+    #[test]
+    fn lists_come_back_and_broken_ones_are_refused() {
+        let mut list = List::new();
+        let large = vec![b'y'; 20_000];
+        for element in [&b"a"[..], b"", b"-5", b"123456789012", &[b'x'; 300], &large] {
+            list.push(End::Tail, Text::new(element));
+        }
+        let payload = dump(ValueRef::List(&list));
+        assert_eq!(Restored::parse(&payload), Ok(Restored::List(list)));
+        let value = &payload[..payload.len() - VERSION_LEN - CHECKSUM_LEN];
+        // The footer is eleven bytes that a value may run into.
+        for end in 1..value.len() - VERSION_LEN - CHECKSUM_LEN {
+            assert!(parse_value(&value[..end]).is_err(), "{end}");
+        }
+        let small = b"\x12\x01\x02\x0b\x0b\0\0\0\x02\0\x05\x01\x06\x01\xff";
+        assert!(matches!(parse_value(small), Ok(Restored::List(list)) if list.len() == 2));
+        for at in 3..small.len() {
+            let mut broken = small.to_vec();
+            broken[at] ^= 0x40;
+            let _ = parse_value(&broken);
+        }
+        assert_eq!(
+            parse_value(b"\x12\x01\x02\x0b\x0b\0\0\0\x03\0\x05\x01\x06\x01\xff"),
+            Err(PayloadError::Format)
+        );
     }
 
     /// The footer is made right again after each mutation, so that the reader sees it.

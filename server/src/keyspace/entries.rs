@@ -6,7 +6,7 @@ use super::table::Items;
 use super::usage::Usage;
 use super::values::Values;
 use crate::value::string::LONGEST_INTEGER;
-use crate::value::{TextBuffer, Value, ValueRef};
+use crate::value::{TextBuffer, Value};
 
 #[derive(Debug, Default)]
 pub(super) struct Entries {
@@ -89,8 +89,7 @@ impl Entries {
 
     fn move_outside(&mut self, handle: Handle) -> Handle {
         let mut kept = self.take(handle);
-        let ValueRef::String(text) = kept.entry().value();
-        let bytes = text.bytes(&mut [0; LONGEST_INTEGER]).to_vec();
+        let bytes = kept.entry().inside().bytes(&mut [0; LONGEST_INTEGER]).to_vec();
         let content = Content::Outside(Value::String(TextBuffer::Growing(bytes)));
         self.add(Draft { content, ..kept.draft() })
     }
@@ -123,8 +122,8 @@ mod tests {
     use super::super::entry::SHARE_OF_TABLE;
     use super::*;
     use crate::random::Random;
-    use crate::value::Text;
     use crate::value::string::SHARED_FROM;
+    use crate::value::{Text, ValueRef};
 
     /// What an entry should hold, kept in parts of their own.
     #[derive(Clone, Debug, PartialEq)]
@@ -165,7 +164,7 @@ mod tests {
         }
 
         fn of(entry: Entry<'_>) -> Self {
-            let ValueRef::String(text) = entry.value();
+            let ValueRef::String(text) = entry.value() else { panic!("it was a string") };
             Model {
                 key: entry.key().to_vec(),
                 text: text.to_bytes().to_vec(),
@@ -196,7 +195,9 @@ mod tests {
                 *handle = entries.set_deadline(*handle, model.deadline_ms);
             }
             2 => {
-                let Value::String(text) = entries.value_mut(handle);
+                let Value::String(text) = entries.value_mut(handle) else {
+                    panic!("it was a string");
+                };
                 text.grow().push(b'!');
                 model.text.push(b'!');
                 model.encoding = "raw";

@@ -223,17 +223,16 @@ impl<'a> Entry<'a> {
     }
 
     pub(crate) fn value(self) -> ValueRef<'a> {
+        self.outside.map_or_else(|| ValueRef::String(self.inside()), Value::as_ref)
+    }
+
+    /// The value if it lies in the slot.
+    pub(super) fn inside(self) -> Text<'a> {
         let shape = self.shape();
-        match self.outside {
-            Some(value) => value.as_ref(),
-            None if shape.has_payload => {
-                ValueRef::String(Text::Integer(word(self.slot, shape.payload_at()) as i64))
-            }
-            None => {
-                let text = &self.slot[shape.text_at()..][..shape.text_length];
-                ValueRef::String(Text::Fixed(text))
-            }
+        if shape.has_payload {
+            return Text::Integer(word(self.slot, shape.payload_at()) as i64);
         }
+        Text::Fixed(&self.slot[shape.text_at()..][..shape.text_length])
     }
 
     pub(crate) fn deadline_ms(self) -> Option<i64> {
@@ -285,9 +284,7 @@ impl Kept {
         let entry = self.entry();
         let content = match outside {
             Some(value) => Content::Outside(value),
-            None => match entry.value() {
-                ValueRef::String(text) => Content::from(text),
-            },
+            None => Content::from(entry.inside()),
         };
         let (key, deadline_ms, usage) = (entry.key(), entry.deadline_ms(), entry.usage());
         Draft { key, content, deadline_ms, usage }

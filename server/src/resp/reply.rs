@@ -94,6 +94,14 @@ impl<'a> Reply<'a> {
         });
     }
 
+    /// Nothing where an array could be.
+    pub(crate) fn null_array(&mut self) {
+        self.output.write(match self.protocol {
+            Protocol::Resp2 => b"*-1\r\n",
+            Protocol::Resp3 => b"_\r\n",
+        });
+    }
+
     /// The head of an array; `length` replies follow.
     pub(crate) fn array(&mut self, length: usize) {
         self.header(b'*', length as i64);

@@ -2,28 +2,34 @@
 
 pub(crate) mod glob;
 pub(crate) mod lcs;
+pub(crate) mod list;
 pub(crate) mod long_double;
 pub(crate) mod number;
+pub(crate) mod packed;
 pub(crate) mod string;
 
+use list::List;
 pub(crate) use string::{Text, TextBuffer};
 
 /// A value that is too large or too lively to lie in its entry.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     String(TextBuffer),
+    List(List),
 }
 
 /// The value of a key as it is looked at, wherever it lies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ValueRef<'a> {
     String(Text<'a>),
+    List(&'a List),
 }
 
 impl Value {
     pub(crate) const fn as_ref(&self) -> ValueRef<'_> {
         match self {
             Value::String(text) => ValueRef::String(text.as_text()),
+            Value::List(list) => ValueRef::List(list),
         }
     }
 
@@ -31,6 +37,7 @@ impl Value {
     pub(crate) fn heap_bytes(&self) -> usize {
         match self {
             Value::String(text) => text.heap_bytes(),
+            Value::List(list) => list.heap_bytes(),
         }
     }
 }
@@ -40,6 +47,7 @@ impl ValueRef<'_> {
     pub(crate) const fn kind(self) -> &'static str {
         match self {
             ValueRef::String(_) => "string",
+            ValueRef::List(_) => "list",
         }
     }
 
@@ -47,6 +55,8 @@ impl ValueRef<'_> {
     pub(crate) const fn encoding(self) -> &'static str {
         match self {
             ValueRef::String(text) => text.encoding(),
+            ValueRef::List(list) if list.is_long() => "quicklist",
+            ValueRef::List(_) => "listpack",
         }
     }
 }

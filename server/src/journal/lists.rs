@@ -1,0 +1,102 @@
+//! Lists as RDB files have them: nodes of packed elements, and large elements by themselves.
+
+use super::payload::{Reader, write_length, write_string};
+use super::ziplist;
+use crate::value::Text;
+use crate::value::list::{End, List, Part};
+use crate::value::packed::Elements;
+
+/// What a node is.
+const SINGLE: u64 = 1;
+const PACKED: u64 = 2;
+/// Packed elements have their length in bytes and their number in front, and a mark behind.
+const COUNT_AT: usize = 4;
+const ELEMENTS_AT: usize = 6;
+const END_MARK: u8 = 0xff;
+
+pub(super) fn write(output: &mut Vec<u8>, list: &List) {
+    write_length(output, list.parts().count() as u64);
+    for part in list.parts() {
+        match part {
+            Part::Packed(elements, count) => {
+                write_length(output, PACKED);
+                write_string(output, &framed(elements, count));
+            }
+            Part::Single(element) => {
+                write_length(output, SINGLE);
+                write_string(output, element);
+            }
+        }
+    }
+}
+
+fn framed(elements: &[u8], count: usize) -> Vec<u8> {
+    let total = (ELEMENTS_AT + elements.len() + 1) as u32;
+    // A number that does not fit stands for one that has to be counted.
+    let count = u16::try_from(count).unwrap_or(u16::MAX);
+    [&total.to_le_bytes()[..], &count.to_le_bytes(), elements, &[END_MARK]].concat()
+}
+
+/// A list in nodes. `None` means that the bytes are not what they should be.
+pub(super) fn read(reader: &mut Reader<'_>) -> Option<List> {
+    let mut list = List::new();
+    for _ in 0..reader.plain_length()? {
+        match reader.plain_length()? {
+            SINGLE => list.push(End::Tail, Text::new(&reader.string()?)),
+            PACKED => read_packed(&reader.string()?, &mut list)?,
+            _ => return None,
+        }
+    }
+    (!list.is_empty()).then_some(list)
+}
+
+fn read_packed(node: &[u8], list: &mut List) -> Option<()> {
+    let total = u32::from_le_bytes(*node.first_chunk()?) as usize;
+    let count = u16::from_le_bytes(*node.get(COUNT_AT..)?.first_chunk()?);
+    let (&end, elements) = node.get(ELEMENTS_AT..)?.split_last()?;
+    let mut read = (0_usize, 0_usize);
+    for element in Elements(elements) {
+        let bytes = crate::value::packed::size(element);
+        read = (read.0 + 1, read.1 + bytes);
+        match element {
+            Text::Fixed(text) => list.push(End::Tail, Text::new(text)),
+            other => list.push(End::Tail, other),
+        }
+    }
+    let is_counted = count == u16::MAX || usize::from(count) == read.0;
+    let is_whole = total == node.len() && end == END_MARK && read.1 == elements.len();
+    (is_counted && is_whole).then_some(())
+}
+
+/// A list in nodes, as servers before Redis 7 wrote it. Nodes may be empty.
+pub(super) fn read_old(reader: &mut Reader<'_>) -> Option<List> {
+    let mut list = List::new();
+    for _ in 0..reader.plain_length()? {
+        read_ziplist(reader, &mut list)?;
+    }
+    (!list.is_empty()).then_some(list)
+}
+
+/// A list that is one node. Redis makes it a long one, whatever it has in it.
+pub(super) fn read_oldest(reader: &mut Reader<'_>) -> Option<List> {
+    let mut list = List::new();
+    read_ziplist(reader, &mut list)?;
+    list.set_long(true);
+    (!list.is_empty()).then_some(list)
+}
+
+fn read_ziplist(reader: &mut Reader<'_>, list: &mut List) -> Option<()> {
+    for element in ziplist::elements(&reader.string()?)? {
+        list.push(End::Tail, Text::new(&element));
+    }
+    Some(())
+}
+
+/// A list of strings one after the other, as old versions wrote it.
+pub(super) fn read_plain(reader: &mut Reader<'_>) -> Option<List> {
+    let mut list = List::new();
+    for _ in 0..reader.plain_length()? {
+        list.push(End::Tail, Text::new(&reader.string()?));
+    }
+    (!list.is_empty()).then_some(list)
+}
