@@ -51,6 +51,6 @@ instructions:
 fuzz:
 	server/fuzz/run $(SECONDS)
 
-# The keyspace's own tests under Miri, which sees what memory must not be used for. It needs a nightly toolchain with miri.
+# The tests of keys and where they lie, under Miri, which sees what memory must not be used for. It needs a nightly toolchain with miri.
 miri:
-	MIRIFLAGS=-Zmiri-strict-provenance $(CARGO) +nightly miri test -p redlet --lib --no-default-features keyspace::
+	MIRIFLAGS=-Zmiri-strict-provenance $(CARGO) +nightly miri test -p redlet --lib --no-default-features -- keyspace:: storage::

@@ -19,9 +19,10 @@ use crate::config::{Config, ConfigError, Param};
 use crate::error::Error;
 use crate::execute::{Flow, execute};
 use crate::journal::payload::{self, Restored};
-use crate::keyspace::{Run, model};
+use crate::keyspace::Run;
 use crate::random::Random;
 use crate::resp::{Decoder, Limits, Output, Protocol, Reply};
+use crate::storage::table::model;
 use crate::value::long_double::LongDouble;
 use crate::value::{Text, ValueRef, glob, number};
 use crate::{engine, session};
@@ -257,7 +258,7 @@ pub fn dump_string(text: &[u8]) -> Vec<u8> {
 pub fn restore_string(payload: &[u8]) -> Option<Vec<u8>> {
     match Restored::parse(payload) {
         Ok(Restored::String(text)) => Some(text),
-        Ok(Restored::List(_)) | Err(_) => None,
+        Ok(_) | Err(_) => None,
     }
 }
 

@@ -39,6 +39,7 @@
 //! | `stats`, `slowlog`, `latency` | what is counted and remembered of requests |
 //! | `error`, `text` | the texts of errors, and small texts for people |
 //! | `keyspace` | shards, locks, entries, expiry |
+//! | `storage` | pages of slots, and tables that find a slot by its key |
 //! | `value` | what a key can hold; pure data structures |
 //! | `resp` | the wire |
 //! | `journal` | Redis's file formats |
@@ -66,6 +67,7 @@ mod server;
 mod session;
 mod slowlog;
 mod stats;
+mod storage;
 mod text;
 mod transport;
 mod value;

@@ -18,12 +18,17 @@ pub(crate) fn agree(command: &Command, left: &Reply, right: &Reply) -> bool {
         (b"ttl" | b"expiretime", _) => near(left, right, TOLERANCE_SECONDS),
         (b"pttl" | b"pexpiretime", _) => near(left, right, TOLERANCE_MS),
         // Hash tables have no order.
-        (b"keys", _) => sorted(left) == sorted(right),
+        (b"keys" | b"smembers" | b"sinter" | b"sunion" | b"sdiff" | b"spop", _) => {
+            left.elements().is_some() && sorted(left) == sorted(right)
+        }
+        // All members or none, or as many as it should be.
+        (b"srandmember", _) => same_size(left, right),
         // Among all parameters are directories, ports and process titles.
         (b"config", b"get") if command.contains(&b"*".to_vec()) => same_kind(left, right),
         (b"config", b"get") => sorted_pairs(left) == sorted_pairs(right),
         // A cursor's bits and what one call visits depend on the table's layout.
-        (b"scan", _) => scans_agree(command, left, right),
+        (b"scan", _) => scans_agree(command.get(1), left, right),
+        (b"sscan", _) => scans_agree(command.get(2), left, right),
         // Any key will do, the clocks differ, a serialized value carries its writer's version, a key
         // whose time is over counts until somebody looks at it (the keys themselves are compared at
         // the end), and Redis shares small integers among keys, and their idle time with them.
@@ -66,8 +71,8 @@ fn sorted_pairs(reply: &Reply) -> Option<Vec<Vec<Option<Vec<u8>>>>> {
 }
 
 /// Where both went through everything in one call, they must have seen the same keys.
-fn scans_agree(command: &Command, left: &Reply, right: &Reply) -> bool {
-    let from_start = command.get(1).is_some_and(|cursor| cursor == b"0");
+fn scans_agree(cursor: Option<&Vec<u8>>, left: &Reply, right: &Reply) -> bool {
+    let from_start = cursor.is_some_and(|cursor| cursor == b"0");
     let parts = |reply: &Reply| {
         let elements = reply.elements()?;
         let [cursor, keys] = elements[..] else { return None };
@@ -79,6 +84,11 @@ fn scans_agree(command: &Command, left: &Reply, right: &Reply) -> bool {
         }
         _ => false,
     }
+}
+
+fn same_size(left: &Reply, right: &Reply) -> bool {
+    let size = |reply: &Reply| reply.elements().map(|elements| elements.len());
+    same_kind(left, right) && size(left) == size(right)
 }
 
 fn same_kind(left: &Reply, right: &Reply) -> bool {

@@ -58,7 +58,7 @@ const DECLARED: &[Declared] = &[
     Declared {
         servers: "redis <7.2",
         applies: |command, left, right| {
-            is_named(command, "scan")
+            (is_named(command, "scan") || is_named(command, "sscan"))
                 && (says(left, "invalid cursor") || says(right, "invalid cursor"))
         },
         reason: "redis before 7.2 takes anything that starts like a number for a cursor",
@@ -68,7 +68,7 @@ const DECLARED: &[Declared] = &[
         applies: |command, left, right| {
             is(command, "object", "encoding") && same_encoding(&text(left), &text(right))
         },
-        reason: "redis before 7.2 has no short lists",
+        reason: "redis before 7.2 packs neither lists nor sets",
     },
     Declared {
         servers: "redis <7.2",
@@ -111,11 +111,15 @@ pub(crate) fn reason(
     between_real.or(own.map(|differs| differs.because))
 }
 
-/// Whether two encodings are the same but for where the bytes of a string lie, or how many pieces a list is in.
+/// Whether two encodings are the same but for where the bytes of a string lie, and what only newer servers pack.
 pub(crate) fn same_encoding(left: &[u8], right: &[u8]) -> bool {
-    let flat = |encoding: &[u8]| matches!(encoding, b"raw" | b"embstr");
-    let list = |encoding: &[u8]| matches!(encoding, b"listpack" | b"quicklist");
-    left == right || (flat(left) && flat(right)) || (list(left) && list(right))
+    const SAME: [[&[u8]; 2]; 4] = [
+        [b"raw", b"embstr"],
+        [b"listpack", b"quicklist"],
+        [b"listpack", b"hashtable"],
+        [b"listpack", b"intset"],
+    ];
+    left == right || SAME.iter().any(|pair| pair.contains(&left) && pair.contains(&right))
 }
 
 fn is(command: &Command, name: &str, subcommand: &str) -> bool {

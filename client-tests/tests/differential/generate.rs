@@ -20,6 +20,13 @@ fn starts_replication(command: &Command) -> bool {
     command.first().is_some_and(|name| name.eq_ignore_ascii_case(b"sync"))
 }
 
+/// What SPOP leaves behind is only the same everywhere if it takes all or nothing.
+fn leaves_to_chance(command: &Command) -> bool {
+    let count = command.get(2).map(|count| std::str::from_utf8(count).unwrap_or_default().parse());
+    command.first().is_some_and(|name| name.eq_ignore_ascii_case(b"spop"))
+        && matches!(count, None | Some(Ok(1..1000)))
+}
+
 /// Around the lengths at which encodings change, and around those of headers.
 const LENGTHS: [usize; 11] = [1, 12, 19, 20, 21, 44, 45, 63, 64, 255, 1000];
 
@@ -53,7 +60,8 @@ impl Generator {
             self.spoil(&mut command, random);
         }
         avoid_overflow(&mut command);
-        if starts_replication(&command) { self.command(random) } else { command }
+        let is_unfit = starts_replication(&command) || leaves_to_chance(&command);
+        if is_unfit { self.command(random) } else { command }
     }
 
     fn expand(&self, parts: &[Part], random: &mut Random, command: &mut Command) {

@@ -63,7 +63,7 @@ pub(crate) const POOLS: &[(&str, &str)] = &[
     ("side", "BEFORE AFTER BEFORE after beside"),
     ("end", "LEFT RIGHT LEFT RIGHT left Right middle"),
     ("numkeys", "1 2 2 2 2 3 0 -1 abc 9223372036854775807"),
-    ("type", "list list string string STRING list hash set zset stream"),
+    ("type", "list list set set string string STRING list hash set zset stream"),
     (
         "parameter",
         "databases maxclients maxmemory maxmemory-policy hz timeout MaxMemory-Policy nonsense maxmemory-p*

@@ -46,6 +46,7 @@ impl Digest {
     fn add_value(&mut self, entry: Entry<'_>) {
         const STRING: u32 = 0;
         const LIST: u32 = 1;
+        const SET: u32 = 2;
         match entry.value() {
             ValueRef::String(text) => {
                 self.add_in_order(&STRING.to_be_bytes());
@@ -55,6 +56,12 @@ impl Digest {
                 self.add_in_order(&LIST.to_be_bytes());
                 for element in list.iter() {
                     self.add_in_order(element.bytes(&mut [0; LONGEST_INTEGER]));
+                }
+            }
+            ValueRef::Set(set) => {
+                self.add_in_order(&SET.to_be_bytes());
+                for member in set.iter() {
+                    self.add(member.bytes(&mut [0; LONGEST_INTEGER]));
                 }
             }
         }

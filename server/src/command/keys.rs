@@ -3,12 +3,15 @@
 use super::introspection::help;
 use super::list::Limit;
 use super::metadata::{KeySpec, categories, flags};
+use super::set::limits;
 use super::{Args, Command, Locks};
 use crate::error::Error;
 use crate::execute::Call;
 use crate::journal::payload::{self, PayloadError, Restored};
+use crate::journal::sets::{Form, RestoredSet};
 use crate::keyspace::{Entry, Usage};
 use crate::value::number::parse_integer;
+use crate::value::set::{Limits, Set};
 use crate::value::{Text, Value, ValueRef, glob};
 
 pub(super) const COMMANDS: &[&Command] = &[
@@ -186,12 +189,12 @@ fn scan(call: &mut Call<'_>) -> Result<(), Error> {
 }
 
 /// A star alone stands for the empty key too, which a star in a pattern does not.
-fn matches(pattern: &[u8], key: &[u8]) -> bool {
+pub(super) fn matches(pattern: &[u8], key: &[u8]) -> bool {
     pattern == b"*" || glob::matches(pattern, key)
 }
 
 /// Takes what C's `strtoull` takes, save for negative integers as such.
-fn parse_cursor(argument: &[u8]) -> Result<u64, Error> {
+pub(super) fn parse_cursor(argument: &[u8]) -> Result<u64, Error> {
     let invalid = || Error::err("invalid cursor");
     if let Some(integer) = parse_integer(argument) {
         return u64::try_from(integer).map_err(|_| invalid());
@@ -459,7 +462,7 @@ fn object_refcount(call: &mut Call<'_>) -> Result<(), Error> {
 const fn reference_count(value: ValueRef<'_>) -> i64 {
     match value {
         ValueRef::String(Text::Integer(0..10_000)) => i32::MAX as i64,
-        ValueRef::String(_) | ValueRef::List(_) => 1,
+        _ => 1,
     }
 }
 
@@ -615,6 +618,10 @@ fn restore(call: &mut Call<'_>) -> Result<(), Error> {
                 }
                 call.txn.put(key, Value::List(list), deadline_ms);
             }
+            Restored::Set(set) => {
+                let set = make_set(&set, limits(call)).ok_or(Error::err("Bad data format"))?;
+                call.txn.put(key, Value::Set(set), deadline_ms);
+            }
         }
         if let Some(usage) = options.usage(now_ms) {
             call.txn.set_usage(key, usage);
@@ -622,6 +629,16 @@ fn restore(call: &mut Call<'_>) -> Result<(), Error> {
     }
     call.reply.ok();
     Ok(())
+}
+
+/// The set of these members; nothing if some of them are the same.
+fn make_set(restored: &RestoredSet, limits: Limits<'_>) -> Option<Set> {
+    let mut set = match restored.form {
+        Form::Packed => Set::packed(),
+        _ => Set::new(Text::new(restored.members.first()?), 1, limits),
+    };
+    let mut members = restored.members.iter().map(|member| Text::new(member));
+    members.all(|member| set.add(member, limits)).then_some(set)
 }
 
 #[derive(Default)]

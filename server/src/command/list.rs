@@ -407,7 +407,7 @@ fn lrem(call: &mut Call<'_>) -> Result<(), Error> {
 }
 
 /// Redis takes the absolute value, and so refuses the one number that has none.
-fn signed(count: i64) -> Result<i64, Error> {
+pub(super) fn signed(count: i64) -> Result<i64, Error> {
     if count > i64::MIN {
         return Ok(count);
     }
@@ -556,7 +556,7 @@ pub(super) fn not_negative(number: Result<i64, Error>) -> Result<usize, Error> {
 pub(super) const fn list(value: ValueRef<'_>) -> Result<&List, Error> {
     match value {
         ValueRef::List(list) => Ok(list),
-        ValueRef::String(_) => Err(Error::WrongType),
+        _ => Err(Error::WrongType),
     }
 }
 
@@ -577,7 +577,7 @@ pub(super) fn change<R>(
     let reply = &mut call.reply;
     let changed = call.txn.change(key, |value| match value {
         Value::List(list) => change(list, reply),
-        Value::String(_) => unreachable!("{LIST_IS_THERE}"),
+        _ => unreachable!("{LIST_IS_THERE}"),
     });
     call.txn.touch(key);
     changed.expect(LIST_IS_THERE)
@@ -587,7 +587,7 @@ pub(super) fn change<R>(
 fn change_if<R>(call: &mut Call<'_>, key: &[u8], change: impl FnOnce(&mut List) -> (R, bool)) -> R {
     let changed = call.txn.change(key, |value| match value {
         Value::List(list) => change(list),
-        Value::String(_) => unreachable!("{LIST_IS_THERE}"),
+        _ => unreachable!("{LIST_IS_THERE}"),
     });
     let (result, has_changed) = changed.expect(LIST_IS_THERE);
     if has_changed {

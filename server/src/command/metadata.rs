@@ -262,6 +262,7 @@ pub(crate) enum Group {
     Generic,
     List,
     Server,
+    Set,
     String,
 }
 
@@ -272,6 +273,7 @@ impl Group {
             Group::Generic => "generic",
             Group::List => "list",
             Group::Server => "server",
+            Group::Set => "set",
             Group::String => "string",
         }
     }

@@ -28,6 +28,8 @@ mod memory;
 mod metadata;
 mod process;
 mod server;
+mod set;
+mod set_algebra;
 mod slowlog;
 mod string;
 mod table;

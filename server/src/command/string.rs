@@ -556,7 +556,7 @@ fn change_text(call: &mut Call<'_>, change: impl FnOnce(&mut Vec<u8>) -> usize) 
     let key = call.args.at(1);
     let changed = call.txn.change(key, |value| match value {
         Value::String(text) => change(text.grow()),
-        Value::List(_) => unreachable!("{STRING_IS_THERE}"),
+        _ => unreachable!("{STRING_IS_THERE}"),
     });
     call.txn.touch(key);
     changed.expect(STRING_IS_THERE)
@@ -681,7 +681,7 @@ pub(super) fn value_of(args: Args<'_>, index: usize) -> Text<'_> {
 pub(super) fn text(value: ValueRef<'_>) -> Result<Text<'_>, Error> {
     match value {
         ValueRef::String(text) => Ok(text),
-        ValueRef::List(_) => Err(Error::WrongType),
+        _ => Err(Error::WrongType),
     }
 }
 

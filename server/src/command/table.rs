@@ -4,7 +4,8 @@ use std::sync::OnceLock;
 
 use super::{
     Args, Command, acl, client, connection, counter, debug, diagnostics, expire, info,
-    introspection, keys, latency, list, list_moves, memory, server, slowlog, string,
+    introspection, keys, latency, list, list_moves, memory, server, set, set_algebra, slowlog,
+    string,
 };
 use crate::error::Error;
 
@@ -33,7 +34,7 @@ pub(crate) struct Table {
     slots: Vec<u16>,
 }
 
-const FAMILIES: [&[&Command]; 17] = [
+const FAMILIES: [&[&Command]; 19] = [
     connection::COMMANDS,
     client::COMMANDS,
     acl::COMMANDS,
@@ -41,6 +42,8 @@ const FAMILIES: [&[&Command]; 17] = [
     counter::COMMANDS,
     list::COMMANDS,
     list_moves::COMMANDS,
+    set::COMMANDS,
+    set_algebra::COMMANDS,
     keys::COMMANDS,
     expire::COMMANDS,
     server::COMMANDS,

@@ -72,7 +72,6 @@ const NO_AOF: &str = "it matters only with appendonly yes";
 const NO_SNAPSHOTS: &str = "it matters only where snapshots are saved";
 const NO_MAXMEMORY: &str = "it matters only with maxmemory";
 const NO_FREEING: &str = "redlet frees large values without holding up clients either way";
-const NO_SETS: &str = "it matters only to sets";
 const NO_STREAMS: &str = "it matters only to streams";
 const NO_SYSLOG: &str = "it matters only with syslog-enabled yes";
 const NO_DEFRAG: &str = "it matters only with activedefrag yes";
@@ -290,11 +289,11 @@ parameters! {
         .help(Values, "elements, or with -1 to -5 size, of a list's nodes"),
     ListCompressDepth => integer("list-compress-depth", 0, INT, 0).no_difference("lists are never compressed")
         .help(Values, "nodes at a list's ends that stay uncompressed; 0 compresses none"),
-    SetMaxIntsetEntries => integer("set-max-intset-entries", 0, i64::MAX, 512).no_difference(NO_SETS)
+    SetMaxIntsetEntries => integer("set-max-intset-entries", 0, i64::MAX, 512)
         .help(Values, "longest set of integers that is stored packed"),
-    SetMaxListpackEntries => integer("set-max-listpack-entries", 0, i64::MAX, 128).no_difference(NO_SETS)
+    SetMaxListpackEntries => integer("set-max-listpack-entries", 0, i64::MAX, 128)
         .help(Values, "longest set that is stored packed"),
-    SetMaxListpackValue => integer("set-max-listpack-value", 0, i64::MAX, 64).no_difference(NO_SETS)
+    SetMaxListpackValue => integer("set-max-listpack-value", 0, i64::MAX, 64)
         .help(Values, "longest element in a packed set"),
     StreamNodeMaxBytes => memory("stream-node-max-bytes", 0, 4096).no_difference(NO_STREAMS)
         .help(Values, "size of a stream's nodes; 0 for any"),

@@ -4,7 +4,7 @@ use super::payload::{Reader, write_length, write_string};
 use super::ziplist;
 use crate::value::Text;
 use crate::value::list::{End, List, Part};
-use crate::value::packed::Elements;
+use crate::value::packed::{Elements, size};
 
 /// What a node is.
 const SINGLE: u64 = 1;
@@ -30,7 +30,7 @@ pub(super) fn write(output: &mut Vec<u8>, list: &List) {
     }
 }
 
-fn framed(elements: &[u8], count: usize) -> Vec<u8> {
+pub(super) fn framed(elements: &[u8], count: usize) -> Vec<u8> {
     let total = (ELEMENTS_AT + elements.len() + 1) as u32;
     // A number that does not fit stands for one that has to be counted.
     let count = u16::try_from(count).unwrap_or(u16::MAX);
@@ -51,21 +51,25 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<List> {
 }
 
 fn read_packed(node: &[u8], list: &mut List) -> Option<()> {
+    for element in packed_elements(node)? {
+        list.push(End::Tail, Text::new(&element));
+    }
+    Some(())
+}
+
+/// The elements of packed bytes with their head and their mark.
+pub(super) fn packed_elements(node: &[u8]) -> Option<Vec<Vec<u8>>> {
     let total = u32::from_le_bytes(*node.first_chunk()?) as usize;
     let count = u16::from_le_bytes(*node.get(COUNT_AT..)?.first_chunk()?);
-    let (&end, elements) = node.get(ELEMENTS_AT..)?.split_last()?;
-    let mut read = (0_usize, 0_usize);
-    for element in Elements(elements) {
-        let bytes = crate::value::packed::size(element);
-        read = (read.0 + 1, read.1 + bytes);
-        match element {
-            Text::Fixed(text) => list.push(End::Tail, Text::new(text)),
-            other => list.push(End::Tail, other),
-        }
+    let (&end, bytes) = node.get(ELEMENTS_AT..)?.split_last()?;
+    let (mut elements, mut read) = (Vec::new(), 0);
+    for element in Elements(bytes) {
+        read += size(element);
+        elements.push(element.to_bytes().into());
     }
-    let is_counted = count == u16::MAX || usize::from(count) == read.0;
-    let is_whole = total == node.len() && end == END_MARK && read.1 == elements.len();
-    (is_counted && is_whole).then_some(())
+    let is_counted = count == u16::MAX || usize::from(count) == elements.len();
+    let is_whole = total == node.len() && end == END_MARK && read == bytes.len();
+    (is_counted && is_whole).then_some(elements)
 }
 
 /// A list in nodes, as servers before Redis 7 wrote it. Nodes may be empty.

@@ -4,4 +4,5 @@ mod crc64;
 mod lists;
 mod lzf;
 pub(crate) mod payload;
+pub(crate) mod sets;
 mod ziplist;

@@ -8,10 +8,12 @@
 
 use std::borrow::Cow;
 
-use super::{crc64::crc64, lists, lzf};
+use super::sets::{Form, RestoredSet};
+use super::{crc64::crc64, lists, lzf, sets};
 use crate::value::ValueRef;
 use crate::value::list::List;
 use crate::value::number::{format_integer, parse_integer};
+use crate::value::set::Set;
 use crate::value::string::LONGEST_INTEGER as PRINTED_INTEGER;
 
 /// What a payload written here says it is: the format of Redis 7.2.
@@ -25,9 +27,12 @@ const CHECKSUM_LEN: usize = 8;
 
 const TYPE_STRING: u8 = 0;
 const TYPE_PLAIN_LIST: u8 = 1;
+const TYPE_SET: u8 = 2;
 const TYPE_OLDEST_LIST: u8 = 10;
+const TYPE_INTEGER_SET: u8 = 11;
 const TYPE_OLD_LIST: u8 = 14;
 const TYPE_LIST: u8 = 18;
+const TYPE_PACKED_SET: u8 = 20;
 
 /// In a length's first byte, the two top bits say how to go on.
 const LENGTH_KIND_SHIFT: u32 = 6;
@@ -61,6 +66,7 @@ pub(crate) enum PayloadError {
 pub(crate) enum Restored {
     String(Vec<u8>),
     List(List),
+    Set(RestoredSet),
 }
 
 impl Restored {
@@ -78,6 +84,9 @@ impl Restored {
             TYPE_OLDEST_LIST => list(lists::read_oldest(&mut reader)),
             TYPE_OLD_LIST => list(lists::read_old(&mut reader)),
             TYPE_LIST => list(lists::read(&mut reader)),
+            TYPE_SET => set(Form::Any, &mut reader),
+            TYPE_INTEGER_SET => set(Form::Integers, &mut reader),
+            TYPE_PACKED_SET => set(Form::Packed, &mut reader),
             other if is_value_type(other) => Err(PayloadError::UnsupportedType(other)),
             _ => Err(PayloadError::Format),
         }
@@ -86,6 +95,10 @@ impl Restored {
 
 fn list(list: Option<List>) -> Result<Restored, PayloadError> {
     list.map(Restored::List).ok_or(PayloadError::Format)
+}
+
+fn set(form: Form, reader: &mut Reader<'_>) -> Result<Restored, PayloadError> {
+    sets::read(form, reader).map(Restored::Set).ok_or(PayloadError::Format)
 }
 
 /// The types that Redis has for values; 8 was never given to one.
@@ -188,6 +201,9 @@ pub(crate) fn dump(value: ValueRef<'_>) -> Vec<u8> {
     let mut payload = vec![match value {
         ValueRef::String(_) => TYPE_STRING,
         ValueRef::List(_) => TYPE_LIST,
+        ValueRef::Set(Set::Integers(_)) => TYPE_INTEGER_SET,
+        ValueRef::Set(Set::Packed(_)) => TYPE_PACKED_SET,
+        ValueRef::Set(Set::Table(_)) => TYPE_SET,
     }];
     write_value(&mut payload, value);
     payload.extend(WRITTEN_VERSION.to_le_bytes());
@@ -200,6 +216,7 @@ pub(crate) fn write_value(output: &mut Vec<u8>, value: ValueRef<'_>) {
     match value {
         ValueRef::String(text) => write_string(output, text.bytes(&mut [0; PRINTED_INTEGER])),
         ValueRef::List(list) => lists::write(output, list),
+        ValueRef::Set(set) => sets::write(output, set),
     }
 }
 
@@ -435,7 +452,7 @@ mod tests {
         ] {
             assert_eq!(parse_value(value), Err(PayloadError::Format), "{value:?}");
         }
-        for number in [2, 7, 9, 25] {
+        for number in [3, 7, 9, 25] {
             assert_eq!(parse_value(&[number]), Err(PayloadError::UnsupportedType(number)));
         }
     }

@@ -1,10 +1,9 @@
 //! The entries of one database in one shard, by handle.
 
 use super::entry::{self, Content, Draft, Entry, Kept};
-use super::pages::{Handle, Pages};
-use super::table::Items;
 use super::usage::Usage;
 use super::values::Values;
+use crate::storage::{Handle, Items, Pages};
 use crate::value::string::LONGEST_INTEGER;
 use crate::value::{TextBuffer, Value};
 

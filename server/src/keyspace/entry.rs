@@ -8,9 +8,9 @@
 //! number. Where each part is follows from the header and the length of the key. This module knows
 //! nothing of where slots come from, of tables and of time.
 
-use super::pages::slot_bytes;
 use super::usage::Usage;
 use super::values::Values;
+use crate::storage::slot_bytes;
 use crate::value::string::SHARED_FROM;
 use crate::value::{Text, TextBuffer, Value, ValueRef};
 

@@ -6,10 +6,7 @@
 mod entries;
 mod entry;
 mod expiry;
-mod memory;
-mod pages;
 mod shard;
-mod table;
 mod txn;
 mod usage;
 mod values;
@@ -20,13 +17,11 @@ use std::sync::{Mutex, MutexGuard};
 pub(crate) use entry::{Entry, SHARE_OF_TABLE};
 pub(crate) use shard::Counters;
 use shard::Shard;
-use table::KeyHasher;
-#[cfg(feature = "fuzzing")]
-pub(crate) use table::model;
 pub(crate) use txn::{Run, Scope, Txn, Uses};
 pub(crate) use usage::{Counting, Usage};
 
 use crate::random::Random;
+use crate::storage::{KeyHasher, memory};
 
 pub(crate) struct Keyspace {
     shards: Box<[Lockable]>,
@@ -105,6 +100,11 @@ impl Keyspace {
             let counters = &mut self.lock_shard(index).counters;
             *counters = Counters { changes: counters.changes, ..Counters::default() };
         }
+    }
+
+    /// What hashes keys, and members of sets.
+    pub(crate) const fn hasher(&self) -> &KeyHasher {
+        &self.hasher
     }
 
     fn hash(&self, key: &[u8]) -> u64 {

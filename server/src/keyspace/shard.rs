@@ -2,9 +2,8 @@
 
 use super::entries::Entries;
 use super::entry::{Draft, Entry, Kept};
-use super::pages::Handle;
-use super::table::{Found, KeyHasher, Table};
 use super::usage::Usage;
+use crate::storage::{Found, Handle, KeyHasher, Table};
 use crate::value::Value;
 
 #[derive(Debug)]

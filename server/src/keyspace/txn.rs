@@ -8,10 +8,10 @@ use std::sync::MutexGuard;
 
 use super::entry::{Content, Draft, Entry, Kept};
 use super::shard::{Counters, Database, Shard};
-use super::table::Found;
 use super::usage::{Counting, Usage};
 use super::{DatabaseFigures, Keyspace};
 use crate::random::Random;
+use crate::storage::Found;
 use crate::value::Value;
 
 /// How many shards at most are looked at to bring keys near.
@@ -259,6 +259,27 @@ impl Txn<'_> {
         };
         slice.counters.hits += 1;
         Some(slice.database.note_use(found, |usage| uses.note(usage, now_ms)))
+    }
+
+    /// Looks several keys up for reading, to have all of them at the same time.
+    pub(crate) fn read_several<'k>(
+        &mut self,
+        keys: impl Iterator<Item = &'k [u8]> + Clone,
+    ) -> Vec<Option<Entry<'_>>> {
+        for key in keys.clone() {
+            self.read(key);
+        }
+        keys.map(|key| self.look(key)).collect()
+    }
+
+    /// Looks at a key whose time is known not to be over.
+    fn look(&self, key: &[u8]) -> Option<Entry<'_>> {
+        let hash = self.hash(key);
+        let index = self.keyspace.shard_of(hash);
+        let mut shards = self.indexed_shards();
+        let shard = shards.find_map(|(held, shard)| (held == index).then_some(shard))?;
+        let database = shard.database(self.database)?;
+        Some(database.get(database.find(hash, key)?))
     }
 
     /// Looks a key up without counting it as anything.
@@ -564,12 +585,16 @@ impl Txn<'_> {
     }
 
     fn shards(&self) -> impl Iterator<Item = &Shard> + Clone {
+        self.indexed_shards().map(|(_, shard)| shard)
+    }
+
+    fn indexed_shards(&self) -> impl Iterator<Item = (usize, &Shard)> + Clone {
         let (one, several) = match &self.guards {
             Guards::None => (None, &[][..]),
-            Guards::One(_, shard) => (Some(&**shard), &[][..]),
+            Guards::One(index, shard) => (Some((*index, &**shard)), &[][..]),
             Guards::Several(all) => (None, &all[..]),
         };
-        one.into_iter().chain(several.iter().map(|(_, shard)| &**shard))
+        one.into_iter().chain(several.iter().map(|(index, shard)| (*index, &**shard)))
     }
 
     fn shards_mut(&mut self) -> impl Iterator<Item = &mut Shard> {

@@ -6,9 +6,11 @@ pub(crate) mod list;
 pub(crate) mod long_double;
 pub(crate) mod number;
 pub(crate) mod packed;
+pub(crate) mod set;
 pub(crate) mod string;
 
 use list::List;
+use set::Set;
 pub(crate) use string::{Text, TextBuffer};
 
 /// A value that is too large or too lively to lie in its entry.
@@ -16,6 +18,7 @@ pub(crate) use string::{Text, TextBuffer};
 pub(crate) enum Value {
     String(TextBuffer),
     List(List),
+    Set(Set),
 }
 
 /// The value of a key as it is looked at, wherever it lies.
@@ -23,6 +26,7 @@ pub(crate) enum Value {
 pub(crate) enum ValueRef<'a> {
     String(Text<'a>),
     List(&'a List),
+    Set(&'a Set),
 }
 
 impl Value {
@@ -30,6 +34,7 @@ impl Value {
         match self {
             Value::String(text) => ValueRef::String(text.as_text()),
             Value::List(list) => ValueRef::List(list),
+            Value::Set(set) => ValueRef::Set(set),
         }
     }
 
@@ -38,6 +43,7 @@ impl Value {
         match self {
             Value::String(text) => text.heap_bytes(),
             Value::List(list) => list.heap_bytes(),
+            Value::Set(set) => set.heap_bytes(),
         }
     }
 }
@@ -48,6 +54,7 @@ impl ValueRef<'_> {
         match self {
             ValueRef::String(_) => "string",
             ValueRef::List(_) => "list",
+            ValueRef::Set(_) => "set",
         }
     }
 
@@ -57,6 +64,7 @@ impl ValueRef<'_> {
             ValueRef::String(text) => text.encoding(),
             ValueRef::List(list) if list.is_long() => "quicklist",
             ValueRef::List(_) => "listpack",
+            ValueRef::Set(set) => set.encoding(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The hash table of one database in one shard.
+//! A hash table of handles.
 //!
 //! Items lie in the order of their hashes: of `n` buckets, bucket `i` is home to the `i`-th of `n`
 //! equal parts of all hashes. From this order follows the rest. A table may have any number of
@@ -26,7 +26,7 @@ use super::memory::LINE;
 use super::pages::Handle;
 
 /// What the items of a table are: it only knows their handles.
-pub(super) trait Items {
+pub(crate) trait Items {
     fn key(&self, item: Handle) -> &[u8];
 
     /// Where it lies in memory.
@@ -44,7 +44,7 @@ const MOVED_IN_HASTE: usize = 8;
 const MOVED_WHEN_TIDYING: usize = 64;
 
 #[derive(Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     array: Array,
     /// While the size changes, the array that items move out of.
     old: Option<Box<Old>>,
@@ -72,9 +72,9 @@ struct Old {
 
 /// An item, and where it is until the table changes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Found {
-    pub(super) item: Handle,
-    pub(super) is_marked: bool,
+pub(crate) struct Found {
+    pub(crate) item: Handle,
+    pub(crate) is_marked: bool,
     region: Region,
     at: usize,
     slot: usize,
@@ -92,26 +92,32 @@ enum Region {
 pub(crate) struct KeyHasher(ahash::RandomState);
 
 impl KeyHasher {
-    pub(super) fn new(mut seed: impl FnMut() -> u64) -> Self {
+    pub(crate) fn new(mut seed: impl FnMut() -> u64) -> Self {
         KeyHasher(ahash::RandomState::with_seeds(seed(), seed(), seed(), seed()))
     }
 
-    pub(super) fn hash(&self, key: &[u8]) -> u64 {
+    pub(crate) fn hash(&self, key: &[u8]) -> u64 {
         self.0.hash_one(key)
     }
 }
 
 impl Table {
-    pub(super) fn new(hasher: KeyHasher) -> Self {
+    pub(crate) fn new(hasher: KeyHasher) -> Self {
         let (array, shrinks_below) = (Array::new(0), usize::MAX);
         Table { array, old: None, crowd: Vec::new(), length: 0, shrinks_below, hasher }
     }
 
-    pub(super) const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.length
     }
 
-    pub(super) fn find(&self, hash: u64, key: &[u8], items: &impl Items) -> Option<Found> {
+    /// What it takes beside its own size, more or less.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let old = self.old.as_ref().map_or(0, |old| old.array.homes() - old.moved);
+        (self.array.len() + old) * LINE
+    }
+
+    pub(crate) fn find(&self, hash: u64, key: &[u8], items: &impl Items) -> Option<Found> {
         if self.length == 0 {
             return None;
         }
@@ -130,7 +136,7 @@ impl Table {
     }
 
     /// Puts an item with the same key in the place of another.
-    pub(super) fn replace(&mut self, found: Found, item: Handle, is_marked: bool) {
+    pub(crate) fn replace(&mut self, found: Found, item: Handle, is_marked: bool) {
         let Found { region, at, slot, .. } = found;
         let array = match (region, &mut self.old) {
             (Region::Crowd, _) => {
@@ -145,7 +151,7 @@ impl Table {
     }
 
     /// Adds an item whose key is not there.
-    pub(super) fn insert(&mut self, hash: u64, item: Handle, is_marked: bool, items: &impl Items) {
+    pub(crate) fn insert(&mut self, hash: u64, item: Handle, is_marked: bool, items: &impl Items) {
         if self.is_crowded() {
             self.grow(items);
         }
@@ -159,7 +165,7 @@ impl Table {
         settle(array, crowd, Crowded { hash, item, is_marked });
     }
 
-    pub(super) fn remove(&mut self, hash: u64, found: Found, items: &impl Items) {
+    pub(crate) fn remove(&mut self, hash: u64, found: Found, items: &impl Items) {
         let Found { region, at, slot, .. } = found;
         match region {
             Region::Array | Region::Old => self.array_for(hash).remove(hash, at, slot),
@@ -179,7 +185,7 @@ impl Table {
     }
 
     /// Goes on with a change of size when nothing else does; whether there is more to do.
-    pub(super) fn tidy(&mut self, items: &impl Items) -> bool {
+    pub(crate) fn tidy(&mut self, items: &impl Items) -> bool {
         self.shrink();
         for _ in 0..MOVED_WHEN_TIDYING {
             self.step(items);
@@ -187,7 +193,7 @@ impl Table {
         self.old.is_some()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Handle> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Handle> {
         let old = self.old.iter().flat_map(|old| old.array.buckets());
         let crowd = self.crowd.iter().map(|crowded| crowded.item);
         self.array.buckets().chain(old).flat_map(Bucket::items).chain(crowd)
@@ -195,7 +201,7 @@ impl Table {
 
     /// Visits the items at `cursor` and gives the next cursor, 0 at the end. Whatever happens
     /// between the calls, an item that is there all the time is visited once.
-    pub(super) fn scan(
+    pub(crate) fn scan(
         &self,
         cursor: u64,
         items: &impl Items,
@@ -221,7 +227,7 @@ impl Table {
 
     /// Visits the marked items of so many buckets from a place in the order on, and counts them. It
     /// may pass over items that the table moves meanwhile.
-    pub(super) fn marked(&self, place: u32, buckets: usize, visit: impl FnMut(Handle)) -> usize {
+    pub(crate) fn marked(&self, place: u32, buckets: usize, visit: impl FnMut(Handle)) -> usize {
         if self.length == 0 {
             return 0;
         }
@@ -237,7 +243,7 @@ impl Table {
     }
 
     /// The item that a random number falls on, if it does on one: each with the same chance.
-    pub(super) fn pick(&self, number: u64) -> Option<Handle> {
+    pub(crate) fn pick(&self, number: u64) -> Option<Handle> {
         let lengths = [self.array.len(), self.old.as_ref().map_or(0, |old| old.array.len())];
         let [new, old] = lengths.map(|length| length * SLOTS);
         let total = new + old + self.crowd.len();
@@ -250,7 +256,7 @@ impl Table {
     }
 
     /// Has the home of a hash brought near, without waiting for it.
-    pub(super) fn prefetch_home(&self, hash: u64) {
+    pub(crate) fn prefetch_home(&self, hash: u64) {
         if self.length > 0 {
             let array = self.home_of(hash).1;
             prefetch(array.bucket(array.home(place(hash))).0.as_ptr());
@@ -258,7 +264,7 @@ impl Table {
     }
 
     /// Has the item that probably has this hash brought near.
-    pub(super) fn prefetch_item(&self, hash: u64, items: &impl Items) {
+    pub(crate) fn prefetch_item(&self, hash: u64, items: &impl Items) {
         if self.length > 0 {
             let array = self.home_of(hash).1;
             let bucket = array.bucket(array.home(place(hash)));

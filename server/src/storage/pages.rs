@@ -9,7 +9,7 @@ use super::memory::Memory;
 
 /// The place of a slot: its page, and where it begins there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Handle(NonZeroU32);
+pub(crate) struct Handle(NonZeroU32);
 
 /// Slots begin at multiples of this.
 const UNIT: usize = 8;
@@ -25,11 +25,12 @@ const FINE: usize = 512;
 const SIZES_PER_DOUBLING: usize = 8;
 
 #[derive(Debug, Default)]
-pub(super) struct Pages {
+pub(crate) struct Pages {
     all: Vec<Page>,
     /// Pages that have been given back.
     absent: Vec<u32>,
     sizes: Vec<Size>,
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -63,14 +64,14 @@ impl Handle {
         Handle(number.expect("the entries of a shard take less than 32 GiB"))
     }
 
-    pub(super) const fn from_number(number: u32) -> Option<Self> {
+    pub(crate) const fn from_number(number: u32) -> Option<Self> {
         match NonZeroU32::new(number) {
             Some(number) => Some(Handle(number)),
             None => None,
         }
     }
 
-    pub(super) const fn number(self) -> u32 {
+    pub(crate) const fn number(self) -> u32 {
         self.0.get()
     }
 
@@ -84,7 +85,7 @@ impl Handle {
 }
 
 /// What a slot takes that has room for so many bytes.
-pub(super) const fn slot_bytes(bytes: usize) -> usize {
+pub(crate) const fn slot_bytes(bytes: usize) -> usize {
     if bytes <= FINE {
         bytes.next_multiple_of(UNIT)
     } else if bytes <= LARGEST_SHARED {
@@ -113,7 +114,7 @@ const fn size_number(slot_bytes: usize) -> usize {
 impl Pages {
     /// A slot of exactly this size, which is one of those that `slot_bytes` gives. What it contains
     /// is left over from earlier.
-    pub(super) fn take(&mut self, slot_bytes: usize) -> Handle {
+    pub(crate) fn take(&mut self, slot_bytes: usize) -> Handle {
         let number = size_number(slot_bytes);
         if number >= self.sizes.len() {
             self.sizes.resize_with(number + 1, Size::default);
@@ -134,7 +135,7 @@ impl Pages {
         handle
     }
 
-    pub(super) fn give_back(&mut self, handle: Handle) {
+    pub(crate) fn give_back(&mut self, handle: Handle) {
         let number = handle.page() as u32;
         let page = &mut self.all[handle.page()];
         let size = &mut self.sizes[size_number(page.slot_bytes)];
@@ -153,24 +154,23 @@ impl Pages {
         }
     }
 
-    pub(super) fn get(&self, handle: Handle) -> &[u8] {
+    pub(crate) fn get(&self, handle: Handle) -> &[u8] {
         let page = &self.all[handle.page()];
         page.memory.get(handle.offset(), page.slot_bytes)
     }
 
-    pub(super) fn get_mut(&mut self, handle: Handle) -> &mut [u8] {
+    pub(crate) fn get_mut(&mut self, handle: Handle) -> &mut [u8] {
         let page = &mut self.all[handle.page()];
         page.memory.get_mut(handle.offset(), page.slot_bytes)
     }
 
     /// What all pages take.
-    #[cfg(test)]
-    pub(super) fn bytes(&self) -> usize {
-        self.sizes.iter().map(|size| size.bytes).sum()
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Gives back the empty pages that are kept.
-    pub(super) fn tidy(&mut self) {
+    pub(crate) fn tidy(&mut self) {
         for number in 0..self.sizes.len() {
             if let Some(spare) = self.sizes[number].spare {
                 self.drop_page(spare);
@@ -188,6 +188,7 @@ impl Pages {
         let slots = slots as u32;
         let page = Page { memory, slot_bytes, slots, used: 0, taken: 0, vacant: None, place };
         size.bytes += page.bytes();
+        self.bytes += page.bytes();
         let number = self.absent.pop().unwrap_or(self.all.len() as u32);
         size.with_room.push(number);
         match self.all.get_mut(number as usize) {
@@ -202,6 +203,7 @@ impl Pages {
         let page = std::mem::replace(&mut self.all[number as usize], Page::absent());
         let size = &mut self.sizes[size_number(page.slot_bytes)];
         size.bytes -= page.bytes();
+        self.bytes -= page.bytes();
         size.spare = size.spare.filter(|&spare| spare != number);
         size.with_room.swap_remove(page.place as usize);
         if let Some(&moved) = size.with_room.get(page.place as usize) {

@@ -6,12 +6,12 @@
 use memmap2::MmapMut;
 
 /// The unit in which processors move memory.
-pub(super) const LINE: usize = 64;
+pub(crate) const LINE: usize = 64;
 /// From so many bytes on a piece is worth a mapping of its own.
 const MAPPED_FROM: usize = 4096;
 
 #[derive(Debug)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     source: Source,
     /// Where the piece begins in its source.
     start: usize,
@@ -24,12 +24,12 @@ enum Source {
 }
 
 impl Memory {
-    pub(super) fn bytes(length: usize) -> Self {
+    pub(crate) fn bytes(length: usize) -> Self {
         Memory { source: Source::new(length), start: 0 }
     }
 
     /// So many lines, each of which lies in one of the processor's.
-    pub(super) fn lines(count: usize) -> Self {
+    pub(crate) fn lines(count: usize) -> Self {
         match Source::new(count * LINE) {
             Source::Heap(_) => {
                 let roomy = vec![0; count * LINE + LINE - 1].into_boxed_slice();
@@ -40,19 +40,19 @@ impl Memory {
         }
     }
 
-    pub(super) fn get(&self, at: usize, length: usize) -> &[u8] {
+    pub(crate) fn get(&self, at: usize, length: usize) -> &[u8] {
         &self.source.all()[self.start + at..][..length]
     }
 
-    pub(super) fn get_mut(&mut self, at: usize, length: usize) -> &mut [u8] {
+    pub(crate) fn get_mut(&mut self, at: usize, length: usize) -> &mut [u8] {
         &mut self.source.all_mut()[self.start + at..][..length]
     }
 
-    pub(super) fn line(&self, at: usize) -> &[u8; LINE] {
+    pub(crate) fn line(&self, at: usize) -> &[u8; LINE] {
         self.source.all()[self.start + at * LINE..].first_chunk().expect(LINE_IS_THERE)
     }
 
-    pub(super) fn line_mut(&mut self, at: usize) -> &mut [u8; LINE] {
+    pub(crate) fn line_mut(&mut self, at: usize) -> &mut [u8; LINE] {
         self.source.all_mut()[self.start + at * LINE..].first_chunk_mut().expect(LINE_IS_THERE)
     }
 }
