@@ -22,6 +22,8 @@ bitflags! {
         /// Waits: the server is paused, or its command takes its time.
         const WAITING = 1 << 4;
         const CLOSING = 1 << 5;
+        /// Is subscribed to something.
+        const PUBSUB = 1 << 6;
     }
 }
 
@@ -60,6 +62,8 @@ pub(crate) struct Seen {
     pub(crate) unsent: AtomicUsize,
     pub(crate) received: AtomicU64,
     pub(crate) sent: AtomicU64,
+    /// How many channels, patterns and shard channels it is subscribed to.
+    pub(crate) subscriptions: [AtomicUsize; 3],
 }
 
 /// What others leave for a connection to send, and how they wake it.
@@ -132,9 +136,13 @@ impl Client {
     }
 
     /// Leaves a message to be sent; a client that takes too little of what it gets is dropped.
-    pub(crate) fn post(&self, message: Bytes, limit: OutputLimit, now_ms: i64) {
+    /// Whether the client was still there to get it.
+    pub(crate) fn post(&self, message: Bytes, limit: OutputLimit, now_ms: i64) -> bool {
         let unsent = self.seen.unsent.load(Ordering::Relaxed);
         let mut mailbox = self.mailbox();
+        if mailbox.killed {
+            return false;
+        }
         mailbox.bytes += message.len();
         mailbox.messages.push_back(message);
         let pending = unsent + mailbox.bytes;
@@ -143,6 +151,25 @@ impl Client {
             mailbox.messages.clear();
         }
         mailbox.wake();
+        true
+    }
+
+    /// Drops the client if it has taken too little for too long, though nothing is added.
+    pub(crate) fn enforce(&self, limit: OutputLimit, now_ms: i64) {
+        let unsent = self.seen.unsent.load(Ordering::Relaxed);
+        let mut mailbox = self.mailbox();
+        let pending = unsent + mailbox.bytes;
+        if mailbox.over_limit.check(limit, pending, now_ms) {
+            mailbox.killed = true;
+            mailbox.wake();
+        }
+    }
+
+    /// What has been left for the connection up to now.
+    pub(crate) fn take_messages(&self) -> VecDeque<Bytes> {
+        let mut mailbox = self.mailbox();
+        mailbox.bytes = 0;
+        std::mem::take(&mut mailbox.messages)
     }
 
     /// What has been left for the connection; otherwise it is woken when something is.
@@ -197,6 +224,7 @@ impl Seen {
             unsent: AtomicUsize::new(0),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
+            subscriptions: [const { AtomicUsize::new(0) }; 3],
         }
     }
 

@@ -169,8 +169,8 @@ impl Conversation {
     }
 
     /// Says something that is no reply.
-    pub(crate) fn post(&mut self, message: &[u8]) {
-        self.output.write(message);
+    pub(crate) fn post(&mut self, message: &Bytes) {
+        self.output.share(message);
     }
 
     /// Lets others see how much waits here, so that they stop adding to it.
@@ -185,7 +185,9 @@ impl Conversation {
             self.engine.stats.dropped_for_query_buffer.fetch_add(1, Ordering::Relaxed);
             return true;
         }
-        let limit = config.output_limit(ClientClass::Normal);
+        let is_subscribed = self.session.subscriptions.are_any();
+        let class = if is_subscribed { ClientClass::Pubsub } else { ClientClass::Normal };
+        let limit = config.output_limit(class);
         let over = !self.session.authenticated && self.output.len() > OUTPUT_BEFORE_AUTH;
         let over = over
             || !self.output.is_empty()
@@ -234,6 +236,8 @@ impl Conversation {
 
 impl Drop for Conversation {
     fn drop(&mut self) {
+        let session = &mut self.session;
+        self.engine.pubsub.forget(&mut session.subscriptions, &session.client);
         self.engine.monitors.remove(&self.session.client);
         self.engine.clients.remove(self.session.client.id);
         if std::thread::panicking() {

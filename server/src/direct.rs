@@ -177,6 +177,13 @@ fn single(reply: &[u8]) -> Option<Value> {
     }
 }
 
+impl Drop for Direct {
+    fn drop(&mut self) {
+        let session = &mut self.session;
+        self.engine.pubsub.forget(&mut session.subscriptions, &session.client);
+    }
+}
+
 fn into_bytes(value: Value) -> Option<Bytes> {
     match value {
         Value::BlobString { data, .. } => Some(data),

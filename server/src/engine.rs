@@ -12,6 +12,7 @@ use crate::keyspace::{Counting, Keyspace};
 use crate::latency::LatencyMonitor;
 use crate::monitor::Monitors;
 use crate::pause::Pause;
+use crate::pubsub::PubSub;
 use crate::random::Random;
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
@@ -29,6 +30,7 @@ pub(crate) struct Engine {
     pub(crate) slowlog: SlowLog,
     pub(crate) latency: LatencyMonitor,
     pub(crate) monitors: Monitors,
+    pub(crate) pubsub: PubSub,
     pub(crate) pause: Pause,
     pub(crate) run_id: String,
     pub(crate) started_us: i64,
@@ -63,6 +65,7 @@ impl Engine {
             slowlog: SlowLog::default(),
             latency: LatencyMonitor::default(),
             monitors: Monitors::default(),
+            pubsub: PubSub::new(&random),
             pause: Pause::default(),
             run_id: random.hexadecimal(40),
             started_us: clock.now_us(),

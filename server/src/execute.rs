@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::keyspace::{Run, Scope, Txn, Uses};
 use crate::latency::Spike;
 use crate::monitor::Redacted;
-use crate::resp::{Output, Reply};
+use crate::resp::{Output, Protocol, Reply};
 use crate::session::Session;
 use crate::slowlog::{SlowRequest, abridge};
 use crate::stats::Executed;
@@ -85,6 +85,9 @@ pub(crate) fn execute(
     if session.replies.are_silent() {
         output.rewind(mark);
     }
+    if !session.messages.is_empty() {
+        session.messages.drain(..).for_each(|message| output.share(&message));
+    }
     session.replies = session.replies.after_request();
     let tracked = engine.config.enabled(Param::LatencyTracking);
     session.tally.add(&engine.stats, Executed { row: row.id, tracked, spent_ns });
@@ -132,6 +135,15 @@ fn admit(session: &Session, engine: &Engine, args: Args<'_>) -> Result<&'static 
     if !may_go_on && !row.command.flags.contains(CommandFlags::NO_AUTH) {
         count_rejected(engine, row);
         return Err(Error::NoAuth);
+    }
+    let is_message_mode = session.subscriptions.are_any() && session.protocol() == Protocol::Resp2;
+    if is_message_mode && !row.command.works_subscribed {
+        count_rejected(engine, row);
+        return Err(Error::format(format_args!(
+            "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are \
+             allowed in this context",
+            row.name
+        )));
     }
     let touches_keys = CommandFlags::WRITE.union(CommandFlags::READONLY);
     if row.command.flags.intersects(touches_keys) && session.client.has(ClientFlags::MONITOR) {

@@ -225,6 +225,8 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        let session = &mut self.inner;
+        self.engine.pubsub.forget(&mut session.subscriptions, &session.client);
         self.engine.monitors.remove(&self.inner.client);
         self.engine.clients.remove(self.inner.client.id);
     }

@@ -36,6 +36,7 @@
 //! | `command` | the table of commands and their functions, a file per family |
 //! | `session`, `clients` | what is carried for a client, and what others see of it |
 //! | `pause`, `monitor` | holding requests back, showing them to others |
+//! | `pubsub` | who is subscribed to what |
 //! | `stats`, `slowlog`, `latency` | what is counted and remembered of requests |
 //! | `error`, `text` | the texts of errors, and small texts for people |
 //! | `keyspace` | shards, locks, entries, expiry |
@@ -61,6 +62,7 @@ mod keyspace;
 mod latency;
 mod monitor;
 mod pause;
+mod pubsub;
 mod random;
 mod resp;
 mod server;

@@ -81,7 +81,7 @@ impl Monitors {
         line.push_str("\r\n");
         let line = Bytes::from(line);
         for client in self.clients().iter() {
-            client.post(line.clone(), limit, now_us / 1000);
+            let _ = client.post(line.clone(), limit, now_us / 1000);
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use crate::accept::{self, Acceptor, Peer};
 use crate::clients::ClientFlags;
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, Param};
+use crate::config::{ClientClass, Config, ConfigError, Param};
 use crate::direct::Direct;
 use crate::engine::{Engine, State};
 use crate::random::Random;
@@ -356,6 +356,7 @@ async fn background(engine: Arc<Engine>) {
             sweep(&engine, round * (SWEEP_PERCENT + 2 * effort) / 100).await;
         }
         engine.stats.sample(engine.clock.now_us());
+        end_slow(&engine);
         end_idle(&engine);
     }
 }
@@ -375,13 +376,23 @@ async fn sweep(engine: &Engine, share: Duration) {
     }
 }
 
+fn end_slow(engine: &Engine) {
+    if engine.pubsub.are_any() {
+        let limit = engine.config.output_limit(ClientClass::Pubsub);
+        let clients = engine.clients.all().into_iter();
+        for client in clients.filter(|client| client.has(ClientFlags::PUBSUB)) {
+            client.enforce(limit, engine.clock.now_ms());
+        }
+    }
+}
+
 fn end_idle(engine: &Engine) {
     let timeout_ms = engine.config.number(Param::Timeout) * 1000;
     if timeout_ms == 0 {
         return;
     }
     let now_ms = engine.clock.now_ms();
-    let spared = ClientFlags::MONITOR.union(ClientFlags::WAITING);
+    let spared = ClientFlags::MONITOR.union(ClientFlags::WAITING).union(ClientFlags::PUBSUB);
     for client in engine.clients.all() {
         let idle_ms = now_ms - client.seen.last_used_ms.load(Ordering::Relaxed);
         if idle_ms > timeout_ms && !client.flags().intersects(spared) {

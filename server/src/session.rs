@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
+
 use crate::clients::Client;
 use crate::clock::Moment;
+use crate::pubsub::Subscriptions;
 use crate::resp::Protocol;
 use crate::stats::Tally;
 
@@ -18,6 +21,9 @@ pub(crate) struct Session {
     pub(crate) direct: bool,
     /// What has not been added to the server's statistics yet.
     pub(crate) tally: Tally,
+    pub(crate) subscriptions: Subscriptions,
+    /// What the client gets after the present reply, even if it wants no replies.
+    pub(crate) messages: Vec<Bytes>,
     database: usize,
     protocol: Protocol,
 }
@@ -41,6 +47,8 @@ impl Session {
             moment,
             direct: false,
             tally: Tally::default(),
+            subscriptions: Subscriptions::default(),
+            messages: Vec::new(),
             client,
             database: 0,
             protocol: Protocol::Resp2,

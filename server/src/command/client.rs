@@ -246,7 +246,7 @@ impl ListFilter {
     fn accepts(&self, client: &Client) -> bool {
         match self {
             ListFilter::All => true,
-            ListFilter::Kind(kind) => *kind == Kind::Normal,
+            ListFilter::Kind(kind) => *kind == Kind::of(client),
             ListFilter::Ids(ids) => ids.contains(&(client.id as i64)),
         }
     }
@@ -256,8 +256,7 @@ fn parse_id(argument: &[u8]) -> Result<i64, Error> {
     parse_integer(argument).ok_or(Error::err("Invalid client ID"))
 }
 
-/// The classes that Redis sorts clients into. All are normal here, monitors too, as nobody can
-/// replicate or subscribe yet.
+/// The classes that Redis sorts clients into. Monitors are normal here, and nobody can replicate.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Normal,
@@ -267,6 +266,10 @@ enum Kind {
 }
 
 impl Kind {
+    fn of(client: &Client) -> Self {
+        if client.has(ClientFlags::PUBSUB) { Kind::Pubsub } else { Kind::Normal }
+    }
+
     fn parse(name: &[u8]) -> Result<Self, Error> {
         match &*name.to_ascii_lowercase() {
             b"normal" => Ok(Kind::Normal),
@@ -288,10 +291,12 @@ fn describe(client: &Client, now_ms: i64) -> String {
     };
     let (unread, unsent) =
         (seen.unread.load(Ordering::Relaxed), seen.unsent.load(Ordering::Relaxed));
+    let [channels, patterns, shard] =
+        [0, 1, 2].map(|kind| seen.subscriptions[kind].load(Ordering::Relaxed));
     let mut line = String::new();
     let _ = write!(
         line,
-        "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 \
+        "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={} db={} sub={channels} psub={patterns} ssub={shard} \
          multi=-1 qbuf={unread} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={unsent} oll=0 \
          omem={unsent} tot-mem={} events=r cmd={last_command} user={} redir=-1 resp={} \
          lib-name={} lib-ver={}",
@@ -316,6 +321,7 @@ fn describe(client: &Client, now_ms: i64) -> String {
 fn flag_letters(flags: ClientFlags) -> String {
     let letters = [
         (ClientFlags::MONITOR, 'O'),
+        (ClientFlags::PUBSUB, 'P'),
         (ClientFlags::WAITING, 'b'),
         (ClientFlags::CLOSING, 'c'),
         (ClientFlags::UNIX_SOCKET, 'U'),
@@ -432,7 +438,7 @@ impl<'a> KillFilter<'a> {
         let age_s = (now_ms - client.created_ms) / 1000;
         !(self.spares_own && client.id == own)
             && self.id.is_none_or(|id| id == client.id)
-            && self.kind.is_none_or(|kind| kind == Kind::Normal)
+            && self.kind.is_none_or(|kind| kind == Kind::of(client))
             && self.user.is_none_or(|user| client.names().user == user)
             && self.address.is_none_or(|address| client.address.as_bytes() == address)
             && self.local_address.is_none_or(|local| client.local_address.as_bytes() == local)

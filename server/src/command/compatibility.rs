@@ -5,11 +5,12 @@ use std::fmt::Write;
 use super::metadata::Group;
 use super::{Registered, Table};
 
-const GROUPS: [(Group, &str); 6] = [
+const GROUPS: [(Group, &str); 7] = [
     (Group::Connection, "Connections"),
     (Group::String, "Strings"),
     (Group::List, "Lists"),
     (Group::Set, "Sets"),
+    (Group::Pubsub, "Publishing and subscribing"),
     (Group::Generic, "Keys of any type"),
     (Group::Server, "Server"),
 ];
@@ -22,7 +23,7 @@ RESP3, the same error texts in the same order of checks, the same limits; except
 It follows Redis 7.2 where versions differ, and reports that version to clients that ask.
 
 Every command takes all the options that Redis 7.2 knows for it. What is not listed does not exist
-yet: blocking commands, sorted sets, hashes, streams, pub/sub, transactions, scripts,
+yet: blocking commands, sorted sets, hashes, streams, keyspace notifications, transactions, scripts,
 persistence, replication and cluster mode are out for now. A command that does not exist gets the error that
 Redis gives for a command that it does not know, so that clients that probe for features take it
 for an older server, and nothing is accepted without being done.
@@ -37,7 +38,7 @@ const DIFFERENCES: &[&str] = &[
      `COMMAND INFO` leaves out the `notes` of key specifications.",
     "There is one user, `default`, who may do everything. `ACL` only tells; it has no `SETUSER`, \
      `DELUSER`, `LOAD`, `SAVE` or `LOG`.",
-    "`SORT` and `SORT_RO` are not there yet; `CLIENT TRACKING` and `CLIENT CACHING` with pub/sub.",
+    "`SORT` and `SORT_RO` are not there yet; neither are `CLIENT TRACKING` and `CLIENT CACHING`.",
     "A client that reads nothing is read from no more once 32 MiB of replies wait for it; Redis goes \
      on until its memory ends.",
     "Parameters are text in UTF-8. One that asks for what redlet cannot do yet is refused with a \

@@ -27,11 +27,18 @@ const PING: Command = Command {
     usage: "[message]",
     summary: "Answers PONG, or the message given.",
     run: ping,
+    works_subscribed: true,
     ..Command::BASE
 };
 
 fn ping(call: &mut Call<'_>) -> Result<(), Error> {
+    let is_subscribed = call.session.subscriptions.are_any();
     match call.args.len() {
+        1 | 2 if is_subscribed && call.session.protocol() == Protocol::Resp2 => {
+            call.reply.array(2);
+            call.reply.bulk(b"pong");
+            call.reply.bulk(call.args.get(1).unwrap_or_default());
+        }
         1 => call.reply.simple("PONG"),
         2 => call.reply.bulk(call.args.at(1)),
         _ => return Err(Error::WrongArity("ping".to_owned())),
@@ -226,6 +233,7 @@ const QUIT: Command = Command {
     summary: "Closes the connection.",
     replaced_by: Some(("7.2.0", "just closing the connection")),
     run: quit,
+    works_subscribed: true,
     ..Command::BASE
 };
 
@@ -244,6 +252,7 @@ const RESET: Command = Command {
     since: "6.2.0",
     summary: "Puts the connection back to how it was when it opened.",
     run: reset,
+    works_subscribed: true,
     ..Command::BASE
 };
 
@@ -256,6 +265,7 @@ fn reset(call: &mut Call<'_>) -> Result<(), Error> {
     session.client.names().name.clear();
     session.client.lower(ClientFlags::NO_EVICT.union(ClientFlags::NO_TOUCH));
     call.engine.monitors.remove(&session.client);
+    call.engine.pubsub.forget(&mut session.subscriptions, &session.client);
     call.reply.switch(Protocol::Resp2);
     call.reply.simple("RESET");
     Ok(())

@@ -7,6 +7,7 @@ use super::memory::{Figures, ratio};
 use super::metadata::{Group, categories, flags};
 use super::process::{self, ProcessorTime};
 use super::{Args, Command, Table};
+use crate::clients::ClientFlags;
 use crate::config::Param;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -184,10 +185,10 @@ fn clients(lines: &mut Lines<'_>, engine: &Engine) {
     lines.line("maxclients", engine.config.number(Param::MaxClients));
     lines.line("client_recent_max_input_buffer", unread);
     lines.line("client_recent_max_output_buffer", unsent);
+    let subscribed = all.iter().filter(|client| client.has(ClientFlags::PUBSUB)).count();
+    lines.zeros(&["blocked_clients", "tracking_clients"]);
+    lines.line("pubsub_clients", subscribed);
     lines.zeros(&[
-        "blocked_clients",
-        "tracking_clients",
-        "pubsub_clients",
         "watching_clients",
         "clients_in_timeout_table",
         "total_watched_keys",
@@ -305,6 +306,10 @@ fn stats(lines: &mut Lines<'_>, engine: &Engine) {
     ]);
     lines.line("keyspace_hits", counters.hits);
     lines.line("keyspace_misses", counters.misses);
+    let subscribed = engine.pubsub.totals();
+    lines.line("pubsub_channels", subscribed.channels);
+    lines.line("pubsub_patterns", subscribed.patterns);
+    lines.line("pubsubshard_channels", subscribed.shard);
     lines.zeros(UNUSED_STATS);
     lines.lines(&[
         ("total_error_replies", &stats.errors().values().sum::<u64>()),
@@ -327,9 +332,6 @@ fn stats(lines: &mut Lines<'_>, engine: &Engine) {
 }
 
 const UNUSED_STATS: &[&str] = &[
-    "pubsub_channels",
-    "pubsub_patterns",
-    "pubsubshard_channels",
     "latest_fork_usec",
     "total_forks",
     "migrate_cached_sockets",

@@ -171,8 +171,9 @@ fn write_info(reply: &mut Reply<'_>, row: &Registered) {
     reply.array(10);
     reply.bulk(row.name.as_bytes());
     reply.integer(command.arity.into());
-    // Redis keeps this one to itself.
-    let flags = command.flags.difference(CommandFlags::PROTECTED);
+    // Redis keeps these to itself.
+    let hidden = CommandFlags::PROTECTED.union(CommandFlags::MAY_REPLICATE);
+    let flags = command.flags.difference(hidden);
     write_words(reply, flags.bits(), COMMAND_FLAG_NAMES);
     for position in key_range(command.keys) {
         reply.integer(position);

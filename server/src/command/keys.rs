@@ -134,7 +134,7 @@ fn keys(call: &mut Call<'_>) -> Result<(), Error> {
     let pattern = call.args.at(1);
     let mut found: Vec<Box<[u8]>> = Vec::new();
     call.txn.for_each(|entry| {
-        if matches(pattern, entry.key()) {
+        if glob::fits(pattern, entry.key()) {
             found.push(entry.key().into());
         }
     });
@@ -188,11 +188,6 @@ fn scan(call: &mut Call<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// A star alone stands for the empty key too, which a star in a pattern does not.
-pub(super) fn matches(pattern: &[u8], key: &[u8]) -> bool {
-    pattern == b"*" || glob::matches(pattern, key)
-}
-
 /// Takes what C's `strtoull` takes, save for negative integers as such.
 pub(super) fn parse_cursor(argument: &[u8]) -> Result<u64, Error> {
     let invalid = || Error::err("invalid cursor");
@@ -241,7 +236,7 @@ impl<'a> ScanOptions<'a> {
     fn accept(&self, entry: Entry<'_>) -> bool {
         let is_kind = |kind: &[u8]| entry.value().kind().as_bytes().eq_ignore_ascii_case(kind);
         self.kind.is_none_or(is_kind)
-            && self.pattern.is_none_or(|pattern| matches(pattern, entry.key()))
+            && self.pattern.is_none_or(|pattern| glob::fits(pattern, entry.key()))
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) mod locate;
 mod memory;
 mod metadata;
 mod process;
+mod pubsub;
 mod server;
 mod set;
 mod set_algebra;
@@ -75,6 +76,9 @@ pub(crate) struct Command {
     /// The Redis version that deprecated it and what to use instead.
     pub(crate) replaced_by: Option<(&'static str, &'static str)>,
     pub(crate) subcommands: &'static [&'static Command],
+    /// Whether a client that is subscribed to something may send it in RESP2, where it cannot tell
+    /// messages from replies.
+    pub(crate) works_subscribed: bool,
     pub(crate) run: Handler,
 }
 
@@ -95,6 +99,7 @@ impl Command {
         summary: "",
         replaced_by: None,
         subcommands: &[],
+        works_subscribed: false,
         run: container,
     };
 

@@ -1,6 +1,6 @@
 //! Sets: their members, one set at a time. What is computed of several is in `set_algebra`.
 
-use super::keys::{matches, parse_cursor};
+use super::keys::parse_cursor;
 use super::list::{not_negative, signed};
 use super::metadata::{Group, KeySpec, categories, flags};
 use super::string::{value_of, write_text};
@@ -9,7 +9,7 @@ use crate::config::Param;
 use crate::error::Error;
 use crate::execute::Call;
 use crate::value::set::{Limits, Set};
-use crate::value::{Text, Value, ValueRef};
+use crate::value::{Text, Value, ValueRef, glob};
 
 pub(super) const COMMANDS: &[&Command] = &[
     &SADD,
@@ -396,7 +396,7 @@ fn sscan(call: &mut Call<'_>) -> Result<(), Error> {
         cursor = set.scan(cursor, |member| {
             seen += 1;
             let member = member.to_bytes();
-            if options.pattern.is_none_or(|pattern| matches(pattern, &member)) {
+            if options.pattern.is_none_or(|pattern| glob::fits(pattern, &member)) {
                 found.push(member.into());
             }
         });

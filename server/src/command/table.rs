@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use super::{
     Args, Command, acl, client, connection, counter, debug, diagnostics, expire, info,
-    introspection, keys, latency, list, list_moves, memory, server, set, set_algebra, slowlog,
-    string,
+    introspection, keys, latency, list, list_moves, memory, pubsub, server, set, set_algebra,
+    slowlog, string,
 };
 use crate::error::Error;
 
@@ -34,7 +34,7 @@ pub(crate) struct Table {
     slots: Vec<u16>,
 }
 
-const FAMILIES: [&[&Command]; 19] = [
+const FAMILIES: [&[&Command]; 20] = [
     connection::COMMANDS,
     client::COMMANDS,
     acl::COMMANDS,
@@ -44,6 +44,7 @@ const FAMILIES: [&[&Command]; 19] = [
     list_moves::COMMANDS,
     set::COMMANDS,
     set_algebra::COMMANDS,
+    pubsub::COMMANDS,
     keys::COMMANDS,
     expire::COMMANDS,
     server::COMMANDS,

@@ -12,6 +12,12 @@
 /// Redis gives up on a pattern that has to open more stars than this one inside another.
 const MOST_STARS: usize = 1000;
 
+/// Whether a name is one that a pattern asks for. A star alone stands for the empty name too, which
+/// a star in a pattern does not.
+pub(crate) fn fits(pattern: &[u8], name: &[u8]) -> bool {
+    pattern == b"*" || matches(pattern, name)
+}
+
 /// Whether the whole of `text` matches `pattern`.
 pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     matches_by(pattern, text, |byte| byte)
