@@ -40,7 +40,7 @@ pub(crate) const QUICK: Effort = Effort {
     name: "quick",
     rounds: 1,
     long_rounds: 1,
-    cell_cpu: Duration::from_millis(120),
+    cell_cpu: Duration::from_millis(60),
     pace: Duration::from_millis(700),
     flush_watch: Duration::from_millis(500),
     launches: 5,

@@ -24,7 +24,40 @@ pub(crate) const ROWS: &[Row] = &[
     Row { name: "EXPIRE", words: &["expire", KEY, "1000"], repeated: NOTHING },
     Row { name: "MGET 10", words: &["mget"], repeated: (&[KEY], 10) },
     Row { name: "MSET 10", words: &["mset"], repeated: (&[KEY, "value"], 10) },
+    Row {
+        name: "LPUSH",
+        words: &["lpush", "list:__rand_int__", "0123456789abcdef"],
+        repeated: NOTHING,
+    },
+    Row { name: "RPOP", words: &["rpop", "list:__rand_int__"], repeated: NOTHING },
+    Row { name: "LRANGE 100", words: &["lrange", LIST, "0", "99"], repeated: NOTHING },
+    Row { name: "SADD", words: &["sadd", "set", "member:__rand_int__"], repeated: NOTHING },
+    Row {
+        name: "SISMEMBER",
+        words: &["sismember", "set", "member:__rand_int__"],
+        repeated: NOTHING,
+    },
+    Row { name: "SMEMBERS 100", words: &["smembers", "hundred:set"], repeated: NOTHING },
+    Row { name: "SINTER 1000", words: &["sinter", SETS[0], SETS[1]], repeated: NOTHING },
+    Row { name: "PUBLISH", words: &["publish", "channel", VALUE], repeated: NOTHING },
 ];
+
+const LIST: &str = "hundred:list";
+const SETS: [&str; 2] = ["thousand:a", "thousand:b"];
+
+/// What there is beside the keys: a list and a set of 100 elements, and two sets of 1,000 that have half of them in common.
+pub(crate) fn preparations() -> Vec<Vec<String>> {
+    let add = |command: &str, key: &str, numbers: std::ops::Range<u32>| {
+        let elements = numbers.map(|number| format!("element:{number:08}"));
+        [command.to_owned(), key.to_owned()].into_iter().chain(elements).collect()
+    };
+    vec![
+        add("rpush", LIST, 0..100),
+        add("sadd", "hundred:set", 0..100),
+        add("sadd", SETS[0], 0..1000),
+        add("sadd", SETS[1], 500..1500),
+    ]
+}
 
 const NOTHING: (&[&str], usize) = (&[], 0);
 

@@ -1,5 +1,7 @@
 //! Sets: their members, one set at a time. What is computed of several is in `set_algebra`.
 
+use std::collections::BTreeMap;
+
 use super::keys::parse_cursor;
 use super::list::{not_negative, signed};
 use super::metadata::{Group, KeySpec, categories, flags};
@@ -8,6 +10,7 @@ use super::{Args, Command};
 use crate::config::Param;
 use crate::error::Error;
 use crate::execute::Call;
+use crate::random::Random;
 use crate::value::set::{Limits, Set};
 use crate::value::{Text, Value, ValueRef, glob};
 
@@ -251,7 +254,7 @@ fn pop(call: &mut Call<'_>, key: &[u8], count: usize) -> Result<(), Error> {
     remove_if_empty(call, key)
 }
 
-fn move_one(from: &mut Set, to: &mut Set, random: &crate::random::Random, limits: Limits<'_>) {
+fn move_one(from: &mut Set, to: &mut Set, random: &Random, limits: Limits<'_>) {
     if let Some(member) = from.pick(random).map(Text::to_bytes) {
         from.remove(Text::shared(&member));
         to.add(Text::shared(&member), limits);
@@ -315,8 +318,20 @@ fn srandmember(call: &mut Call<'_>) -> Result<(), Error> {
 /// What the shortest member takes in a reply.
 const SHORTEST_MEMBER: u64 = 6;
 
+/// Fewer members than this part of a set are drawn one by one, without looking at the others.
+const WORTH_DRAWING: usize = 3;
+
 /// So many different members, or all there are, in the order in which the set has them.
-fn choose<'s>(set: &'s Set, wanted: usize, random: &crate::random::Random) -> Vec<Text<'s>> {
+fn choose<'s>(set: &'s Set, wanted: usize, random: &Random) -> Vec<Text<'s>> {
+    if wanted.saturating_mul(WORTH_DRAWING) < set.len() {
+        let mut drawn = BTreeMap::new();
+        while drawn.len() < wanted {
+            if let Some(member) = set.pick(random) {
+                drawn.insert(member.to_bytes(), member);
+            }
+        }
+        return drawn.into_values().collect();
+    }
     let mut members: Vec<Text<'s>> = set.iter().collect();
     if wanted < members.len() {
         for at in 0..wanted {

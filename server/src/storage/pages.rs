@@ -1,4 +1,4 @@
-//! Where entries lie: slots of many sizes, in pages of slots of one size each.
+//! Slots of many sizes, in pages of slots of one size each.
 //!
 //! A page goes back to the system when its last slot is free. Of each size at most one empty page
 //! is kept, so that a slot that comes and goes does not take the page along each time.
@@ -61,7 +61,7 @@ impl Handle {
     fn new(page: u32, offset: usize) -> Self {
         let number = (page as usize + 1) * UNITS + offset / UNIT;
         let number = u32::try_from(number).ok().and_then(NonZeroU32::new);
-        Handle(number.expect("the entries of a shard take less than 32 GiB"))
+        Handle(number.expect("what has one table takes less than 32 GiB"))
     }
 
     pub(crate) const fn from_number(number: u32) -> Option<Self> {

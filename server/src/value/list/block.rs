@@ -126,6 +126,9 @@ impl Block {
     }
 
     pub(super) fn remove_same(&mut self, element: Text<'_>, end: End, most: usize) -> usize {
+        if !self.elements().any(|other| is_same(other, element)) {
+            return 0;
+        }
         let mut removed = 0;
         let mut keep = |other: &Text<'_>| {
             let goes = removed < most && is_same(*other, element);
@@ -136,9 +139,6 @@ impl Block {
             End::Head => self.elements().filter(|other| keep(other)).collect(),
             End::Tail => self.elements().rev().filter(|other| keep(other)).collect(),
         };
-        if removed == 0 {
-            return 0;
-        }
         if end == End::Tail {
             kept.reverse();
         }
