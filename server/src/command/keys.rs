@@ -3,6 +3,7 @@
 use super::introspection::help;
 use super::list::Limit;
 use super::metadata::{KeySpec, categories, flags};
+use super::scanning::{parse_cursor, scan_from, write_scanned};
 use super::set::limits;
 use super::{Args, Command, Locks};
 use crate::error::Error;
@@ -162,48 +163,21 @@ const SCAN: Command = Command {
 
 /// A key that is there from the first call to the last is returned at least once.
 fn scan(call: &mut Call<'_>) -> Result<(), Error> {
-    let mut cursor = parse_cursor(call.args.at(1))?;
+    let cursor = parse_cursor(call.args.at(1))?;
     let options = ScanOptions::parse(call.args)?;
-    let mut found: Vec<Box<[u8]>> = Vec::new();
-    let most_buckets = options.count.saturating_mul(10);
-    let (mut seen, mut buckets) = (0, 0);
-    loop {
-        cursor = call.txn.scan(cursor, |entry| {
+    let mut found = Vec::new();
+    let next = scan_from(cursor, options.count, |cursor| {
+        let mut seen = 0;
+        let next = call.txn.scan(cursor, |entry| {
             seen += 1;
             if options.accept(entry) {
                 found.push(entry.key().into());
             }
         });
-        buckets += 1;
-        if cursor == 0 || seen >= options.count || buckets >= most_buckets {
-            break;
-        }
-    }
-    call.reply.array(2);
-    call.reply.bulk(cursor.to_string().as_bytes());
-    call.reply.array(found.len());
-    for key in found {
-        call.reply.bulk(&key);
-    }
+        (next, seen)
+    });
+    write_scanned(&mut call.reply, next, &found);
     Ok(())
-}
-
-/// Takes what C's `strtoull` takes, save for negative integers as such.
-pub(super) fn parse_cursor(argument: &[u8]) -> Result<u64, Error> {
-    let invalid = || Error::err("invalid cursor");
-    if let Some(integer) = parse_integer(argument) {
-        return u64::try_from(integer).map_err(|_| invalid());
-    }
-    let end = argument.iter().position(|&byte| byte == 0).unwrap_or(argument.len());
-    let text = std::str::from_utf8(&argument[..end]).map_err(|_| invalid())?;
-    let text = text.trim_start_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
-    let (negative, digits) = match text.strip_prefix('-') {
-        Some(digits) => (true, digits),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    let number = digits.parse::<u64>().ok().filter(|_| !digits.starts_with('+'));
-    let number = number.ok_or_else(invalid)?;
-    Ok(if negative { number.wrapping_neg() } else { number })
 }
 
 struct ScanOptions<'a> {

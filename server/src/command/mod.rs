@@ -28,6 +28,7 @@ mod memory;
 mod metadata;
 mod process;
 mod pubsub;
+mod scanning;
 mod server;
 mod set;
 mod set_algebra;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::keys::parse_cursor;
 use super::list::{not_negative, signed};
 use super::metadata::{Group, KeySpec, categories, flags};
+use super::scanning::{parse_cursor, scan_from, write_scanned};
 use super::string::{value_of, write_text};
 use super::{Args, Command};
 use crate::config::Param;
@@ -395,37 +395,26 @@ const SSCAN: Command = Command {
 
 /// A member that is there from the first call to the last is returned at least once.
 fn sscan(call: &mut Call<'_>) -> Result<(), Error> {
-    let mut cursor = parse_cursor(call.args.at(2))?;
+    let cursor = parse_cursor(call.args.at(2))?;
     let Some(entry) = call.txn.read(call.args.at(1)) else {
-        call.reply.array(2);
-        call.reply.bulk(b"0");
-        call.reply.array(0);
+        write_scanned(&mut call.reply, 0, &[]);
         return Ok(());
     };
     let set = set(entry.value())?;
     let options = ScanOptions::parse(call.args)?;
-    let mut found: Vec<Vec<u8>> = Vec::new();
-    let most_buckets = options.count.saturating_mul(10);
-    let (mut seen, mut buckets) = (0, 0);
-    loop {
-        cursor = set.scan(cursor, |member| {
+    let mut found = Vec::new();
+    let next = scan_from(cursor, options.count, |cursor| {
+        let mut seen = 0;
+        let next = set.scan(cursor, |member| {
             seen += 1;
             let member = member.to_bytes();
             if options.pattern.is_none_or(|pattern| glob::fits(pattern, &member)) {
-                found.push(member.into());
+                found.push(Box::from(&member[..]));
             }
         });
-        buckets += 1;
-        if cursor == 0 || seen >= options.count || buckets >= most_buckets {
-            break;
-        }
-    }
-    call.reply.array(2);
-    call.reply.bulk(cursor.to_string().as_bytes());
-    call.reply.array(found.len());
-    for member in found {
-        call.reply.bulk(&member);
-    }
+        (next, seen)
+    });
+    write_scanned(&mut call.reply, next, &found);
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use super::{Args, Command};
 use crate::error::Error;
 use crate::execute::Call;
 use crate::keyspace::Txn;
+use crate::resp::Reply;
 use crate::value::set::{Limits, Set};
 use crate::value::{Text, Value};
 
@@ -37,11 +38,7 @@ const SINTER: Command = Command {
 fn sinter(call: &mut Call<'_>) -> Result<(), Error> {
     let args = call.args;
     let sets = sets(&mut call.txn, args, 1..args.len())?;
-    let members: Vec<Text<'_>> = common(&sets).collect();
-    call.reply.set(members.len());
-    for member in members {
-        write_text(&mut call.reply, member);
-    }
+    write_members(&mut call.reply, common(&sets));
     Ok(())
 }
 
@@ -118,10 +115,7 @@ const SUNION: Command = Command {
 fn sunion(call: &mut Call<'_>) -> Result<(), Error> {
     let (args, limits) = (call.args, limits(call));
     let union = any(&sets(&mut call.txn, args, 1..args.len())?, limits);
-    call.reply.set(union.as_ref().map_or(0, Set::len));
-    for member in union.iter().flat_map(Set::iter) {
-        write_text(&mut call.reply, member);
-    }
+    write_members(&mut call.reply, union.iter().flat_map(Set::iter));
     Ok(())
 }
 
@@ -161,11 +155,7 @@ const SDIFF: Command = Command {
 fn sdiff(call: &mut Call<'_>) -> Result<(), Error> {
     let args = call.args;
     let sets = sets(&mut call.txn, args, 1..args.len())?;
-    let members: Vec<Text<'_>> = only_first(&sets).collect();
-    call.reply.set(members.len());
-    for member in members {
-        write_text(&mut call.reply, member);
-    }
+    write_members(&mut call.reply, only_first(&sets));
     Ok(())
 }
 
@@ -185,6 +175,14 @@ const SDIFFSTORE: Command = Command {
 
 fn sdiffstore(call: &mut Call<'_>) -> Result<(), Error> {
     store(call, |sets, limits| Set::collect(only_first(sets), limits))
+}
+
+fn write_members<'t>(reply: &mut Reply<'_>, members: impl Iterator<Item = Text<'t>>) {
+    let members: Vec<Text<'t>> = members.collect();
+    reply.set(members.len());
+    for member in members {
+        write_text(reply, member);
+    }
 }
 
 /// Puts what is computed of the keys from the second on under the first, whatever is there.

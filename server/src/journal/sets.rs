@@ -2,6 +2,7 @@
 
 use super::lists::{framed, packed_elements};
 use super::payload::{Reader, write_length, write_string};
+use crate::value::number::from_little_endian;
 use crate::value::set::Set;
 use crate::value::string::LONGEST_INTEGER;
 
@@ -68,14 +69,7 @@ fn integers(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
     if !matches!(width, 2 | 4 | 8) || rest.len() != count.checked_mul(width)? {
         return None;
     }
-    let integers: Vec<i64> = rest.chunks_exact(width).map(signed).collect();
+    let integers: Vec<i64> = rest.chunks_exact(width).map(from_little_endian).collect();
     let ascend = integers.is_sorted_by(|one, next| one < next);
     ascend.then(|| integers.into_iter().map(|integer| integer.to_string().into_bytes()).collect())
-}
-
-fn signed(bytes: &[u8]) -> i64 {
-    let is_negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
-    let mut all = [if is_negative { 0xff } else { 0 }; 8];
-    all[..bytes.len()].copy_from_slice(bytes);
-    i64::from_le_bytes(all)
 }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::value::number::from_little_endian;
+
 /// The length in bytes, the place of the last element, and the number of elements.
 const HEAD: usize = 10;
 const END_MARK: u8 = 0xff;
@@ -54,10 +56,7 @@ fn text(bytes: &[u8], length: usize) -> Option<(Cow<'_, [u8]>, &[u8])> {
 
 fn integer(bytes: &[u8], length: usize) -> Option<(Cow<'_, [u8]>, &[u8])> {
     let (integer, rest) = bytes.split_at_checked(length)?;
-    let is_negative = integer.last().is_some_and(|byte| byte & 0x80 != 0);
-    let mut all = [if is_negative { 0xff } else { 0 }; 8];
-    all[..length].copy_from_slice(integer);
-    Some((printed(i64::from_le_bytes(all)), rest))
+    Some((printed(from_little_endian(integer)), rest))
 }
 
 fn printed(integer: i64) -> Cow<'static, [u8]> {

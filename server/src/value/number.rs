@@ -490,6 +490,14 @@ const fn narrow(wide: u128, exponent: i32, index: usize) -> PowerOfTen {
     PowerOfTen { mantissa, exponent: exponent + 64, power }
 }
 
+/// An integer of up to eight bytes, the lowest first, with its sign.
+pub(crate) fn from_little_endian(bytes: &[u8]) -> i64 {
+    let is_negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
+    let mut all = [if is_negative { 0xff } else { 0 }; 8];
+    all[..bytes.len()].copy_from_slice(bytes);
+    i64::from_le_bytes(all)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

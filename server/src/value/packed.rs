@@ -5,6 +5,7 @@
 //! comes out of it, as it is.
 
 use super::Text;
+use super::number::from_little_endian;
 
 /// The kinds of elements, by their first byte. Below 0x80 it is itself a small number.
 mod kind {
@@ -133,12 +134,8 @@ fn text(bytes: &[u8], head: usize, length: usize) -> Option<(Text<'_>, usize)> {
     Some((Text::Fixed(text), head + length))
 }
 
-/// An integer of so many bytes, with its sign.
 fn integer(bytes: &[u8]) -> Text<'static> {
-    let is_negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
-    let mut all = [if is_negative { 0xff } else { 0 }; 8];
-    all[..bytes.len()].copy_from_slice(bytes);
-    Text::Integer(i64::from_le_bytes(all))
+    Text::Integer(from_little_endian(bytes))
 }
 
 /// How many bytes it takes to say, behind an element, how long it is.
