@@ -10,6 +10,7 @@ use bytes::Bytes;
 use dashmap::DashMap;
 
 use crate::config::OutputLimit;
+use crate::keyspace::Ticket;
 use crate::resp::Protocol;
 
 bitflags! {
@@ -72,6 +73,7 @@ struct Mailbox {
     messages: VecDeque<Bytes>,
     bytes: usize,
     killed: bool,
+    answer: Option<Answer>,
     over_limit: OverLimit,
     waker: Option<Waker>,
 }
@@ -86,6 +88,15 @@ pub(crate) struct OverLimit {
 pub(crate) struct Delivery {
     pub(crate) messages: VecDeque<Bytes>,
     pub(crate) killed: bool,
+    /// The reply that the client has waited for is among the messages.
+    pub(crate) answer: Option<Answer>,
+}
+
+/// How the wait of a client has ended.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// What is still in its queues.
+    pub(crate) ticket: Option<Arc<Ticket>>,
 }
 
 impl Client {
@@ -132,6 +143,21 @@ impl Client {
     pub(crate) fn kill(&self) {
         let mut mailbox = self.mailbox();
         mailbox.killed = true;
+        mailbox.wake();
+    }
+
+    /// Whether its connection ends as soon as it looks.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.mailbox().killed
+    }
+
+    /// Leaves the reply that the client has waited for, and the ticket if its connection has to take
+    /// it out of its queues.
+    pub(crate) fn answer(&self, reply: Bytes, ticket: Option<Arc<Ticket>>) {
+        let mut mailbox = self.mailbox();
+        mailbox.bytes += reply.len();
+        mailbox.messages.push_back(reply);
+        mailbox.answer = Some(Answer { ticket });
         mailbox.wake();
     }
 
@@ -184,7 +210,7 @@ impl Client {
         }
         mailbox.bytes = 0;
         let messages = std::mem::take(&mut mailbox.messages);
-        Poll::Ready(Delivery { messages, killed: mailbox.killed })
+        Poll::Ready(Delivery { messages, killed: mailbox.killed, answer: mailbox.answer.take() })
     }
 
     fn mailbox(&self) -> MutexGuard<'_, Mailbox> {

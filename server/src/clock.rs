@@ -91,6 +91,18 @@ impl Clock {
             }
         }
     }
+
+    /// Returns once this clock shows that time, in milliseconds since 1970.
+    pub(crate) async fn sleep_until(&self, deadline_ms: i64) {
+        match &self.0 {
+            Source::System { .. } => {
+                let remaining_us = deadline_ms.saturating_mul(1000).saturating_sub(self.now_us());
+                let remaining_us = u64::try_from(remaining_us).unwrap_or(0);
+                tokio::time::sleep(Duration::from_micros(remaining_us)).await;
+            }
+            Source::Manual(manual) => manual.reach(deadline_ms.saturating_mul(1000)).await,
+        }
+    }
 }
 
 /// The present as a run of requests knows it: the wall's time is read once for all of them, and

@@ -4,7 +4,7 @@
 //! they read anything need it, but only up to a bound: a client that never reads is not read
 //! from either, and what it can make the server hold is limited.
 
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::io::IoSlice;
 use std::pin::{Pin, pin};
@@ -25,8 +25,10 @@ pub(crate) struct Connection<S> {
     conversation: Conversation,
     stream: S,
     /// What the next request, or the last reply, has to wait for.
-    waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    waiting: Option<Waiting>,
 }
+
+type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What happened next on a connection.
 enum Event {
@@ -62,11 +64,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         self.conversation.post(&message);
                     }
                     self.conversation.note_unsent();
-                    continue;
+                    let Some(answer) = delivery.answer else {
+                        continue;
+                    };
+                    self.conversation.go_on(answer.ticket.as_deref());
+                    self.waiting = None;
                 }
                 Event::Resumed => {
-                    self.waiting = None;
-                    self.conversation.resume();
+                    let is_over = self.conversation.resume();
+                    self.waiting = (!is_over).then(|| Box::pin(pending()) as Waiting);
                 }
                 Event::Drained => {}
             }
@@ -86,6 +92,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.waiting = Some(match wait {
             Wait::Pause => Box::pin(async move { engine.pause.wait(&engine.clock).await }),
             Wait::Time(duration) => Box::pin(async move { engine.clock.sleep(duration).await }),
+            Wait::Answer(None) => Box::pin(pending()),
+            Wait::Answer(Some(deadline_ms)) => {
+                Box::pin(async move { engine.clock.sleep_until(deadline_ms).await })
+            }
         });
     }
 

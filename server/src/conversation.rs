@@ -17,7 +17,7 @@ use crate::config::{ClientClass, Param};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::execute::{Flow, execute};
-use crate::keyspace::Run;
+use crate::keyspace::{Run, Ticket};
 use crate::resp::{Decoder, Limits, Output, Reply};
 use crate::session::Session;
 
@@ -43,6 +43,8 @@ pub(crate) struct Conversation {
     hashes: Vec<u64>,
     /// A reply that waits.
     withheld: Bytes,
+    /// Whether somebody else gives the next reply.
+    awaits_answer: bool,
     closing: bool,
 }
 
@@ -51,6 +53,8 @@ pub(crate) struct Conversation {
 pub(crate) enum Wait {
     Pause,
     Time(Duration),
+    /// A reply that somebody else gives, until this time.
+    Answer(Option<i64>),
 }
 
 impl Conversation {
@@ -63,6 +67,7 @@ impl Conversation {
             over_limit: OverLimit::default(),
             hashes: Vec::new(),
             withheld: Bytes::new(),
+            awaits_answer: false,
             closing: false,
         }
     }
@@ -144,6 +149,11 @@ impl Conversation {
                 self.session.client.raise(ClientFlags::WAITING);
                 wait = Some(Wait::Time(duration));
             }
+            Flow::Block(wish) => {
+                self.awaits_answer = true;
+                self.session.client.raise(ClientFlags::WAITING);
+                wait = Some(Wait::Answer(wish.deadline_ms));
+            }
             Flow::Paused => {
                 self.session.client.raise(ClientFlags::WAITING);
                 return Some(Wait::Pause);
@@ -162,9 +172,27 @@ impl Conversation {
         self.closing = true;
     }
 
-    /// What was waited for is over.
-    pub(crate) fn resume(&mut self) {
+    /// The time to wait is over. False if there is an answer after all, and it is on its way.
+    pub(crate) fn resume(&mut self) -> bool {
+        if self.awaits_answer {
+            let Some(waiter) = self.engine.blocking.claim(self.session.client.id) else {
+                return false;
+            };
+            waiter.write_in_vain(&mut self.output);
+            self.go_on(Some(&waiter.ticket));
+            return true;
+        }
         self.output.write(&std::mem::take(&mut self.withheld));
+        self.session.client.lower(ClientFlags::WAITING);
+        true
+    }
+
+    /// The client has its answer, and leaves the queues that it may still be in.
+    pub(crate) fn go_on(&mut self, ticket: Option<&Ticket>) {
+        if let Some(ticket) = ticket {
+            self.engine.keyspace.leave(ticket);
+        }
+        self.awaits_answer = false;
         self.session.client.lower(ClientFlags::WAITING);
     }
 
@@ -236,10 +264,7 @@ impl Conversation {
 
 impl Drop for Conversation {
     fn drop(&mut self) {
-        let session = &mut self.session;
-        self.engine.pubsub.forget(&mut session.subscriptions, &session.client);
-        self.engine.monitors.remove(&self.session.client);
-        self.engine.clients.remove(self.session.client.id);
+        self.engine.forget(&mut self.session);
         if std::thread::panicking() {
             self.engine.fail("a command panicked; nothing that it may have half changed is served");
         }

@@ -10,8 +10,7 @@ pub use redis_protocol::resp3::types::BytesFrame as Value;
 
 use crate::clients::Client;
 use crate::clock::Moment;
-use crate::command::Args;
-use crate::command::args::Span;
+use crate::command::args::Request;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::execute::execute;
@@ -27,8 +26,7 @@ use crate::value::number;
 pub struct Direct {
     engine: Arc<Engine>,
     session: Session,
-    request: Vec<u8>,
-    spans: Vec<Span>,
+    request: Request,
     output: Output,
 }
 
@@ -40,13 +38,7 @@ impl Direct {
         let mut session = Session::new(Arc::new(client), true, moment);
         session.speak(Protocol::Resp3);
         session.direct = true;
-        Direct {
-            engine,
-            session,
-            request: Vec::new(),
-            spans: Vec::new(),
-            output: Output::default(),
-        }
+        Direct { engine, session, request: Request::default(), output: Output::default() }
     }
 
     /// Turns to another database.
@@ -64,17 +56,14 @@ impl Direct {
     /// Executes any command and gives its reply.
     pub fn call<A: AsRef<[u8]>>(&mut self, command: &[A]) -> Result<Value, Error> {
         self.request.clear();
-        self.spans.clear();
         for argument in command {
-            let argument = argument.as_ref();
-            self.spans.push(Span::inside(self.request.len(), argument.len()));
-            self.request.extend_from_slice(argument);
+            self.request.push(argument.as_ref());
         }
-        if self.spans.is_empty() {
+        let args = self.request.args();
+        if args.len() == 0 {
             return Err(Error::unknown_command(std::iter::empty()));
         }
         self.session.moment.renew(&self.engine.clock);
-        let args = Args::new(&self.request, &self.spans, &[]);
         let mut run = Run::new(&self.engine.keyspace);
         execute(&self.engine, &mut self.session, args, &mut self.output, &mut run);
         // Nobody has to wait while the reply is read.
@@ -179,8 +168,7 @@ fn single(reply: &[u8]) -> Option<Value> {
 
 impl Drop for Direct {
     fn drop(&mut self) {
-        let session = &mut self.session;
-        self.engine.pubsub.forget(&mut session.subscriptions, &session.client);
+        self.engine.forget(&mut self.session);
     }
 }
 

@@ -5,6 +5,7 @@ use std::thread::available_parallelism;
 
 use tokio::sync::watch;
 
+use crate::blocking::Blocking;
 use crate::clients::Registry;
 use crate::clock::Clock;
 use crate::config::{Config, Param};
@@ -14,6 +15,7 @@ use crate::monitor::Monitors;
 use crate::pause::Pause;
 use crate::pubsub::PubSub;
 use crate::random::Random;
+use crate::session::Session;
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
 
@@ -32,6 +34,7 @@ pub(crate) struct Engine {
     pub(crate) monitors: Monitors,
     pub(crate) pubsub: PubSub,
     pub(crate) pause: Pause,
+    pub(crate) blocking: Blocking,
     pub(crate) run_id: String,
     pub(crate) started_us: i64,
     /// The port that is listened on, 0 if none; known once the server has started.
@@ -67,6 +70,7 @@ impl Engine {
             monitors: Monitors::default(),
             pubsub: PubSub::new(&random),
             pause: Pause::default(),
+            blocking: Blocking::default(),
             run_id: random.hexadecimal(40),
             started_us: clock.now_us(),
             port: AtomicUsize::new(0),
@@ -100,6 +104,17 @@ impl Engine {
             decay_minutes: self.config.number(Param::LfuDecayTime),
             chance: self.random.next(),
         }
+    }
+
+    /// Knows nothing more of a client that is gone.
+    pub(crate) fn forget(&self, session: &mut Session) {
+        let client = &session.client;
+        if let Some(waiter) = self.blocking.claim(client.id) {
+            self.keyspace.leave(&waiter.ticket);
+        }
+        self.pubsub.forget(&mut session.subscriptions, client);
+        self.monitors.remove(client);
+        self.clients.remove(client.id);
     }
 
     pub(crate) fn state(&self) -> watch::Receiver<State> {

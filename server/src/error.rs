@@ -20,6 +20,7 @@ pub enum Error {
     NoAuth,
     WrongPass,
     NoProto,
+    Unblocked,
     /// `invalid expire time in 'set' command`.
     InvalidExpire(&'static str),
     /// The command's full name, as in `client|kill`.
@@ -135,6 +136,7 @@ impl Error {
             Error::SameObject => "ERR source and destination objects are the same",
             Error::NoAuth => "NOAUTH Authentication required.",
             Error::WrongPass => "WRONGPASS invalid username-password pair or user is disabled.",
+            Error::Unblocked => "UNBLOCKED client unblocked via CLIENT UNBLOCK",
             Error::NoProto => "NOPROTO unsupported protocol version",
             _ => "ERR",
         }

@@ -6,7 +6,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::clients::ClientFlags;
+use crate::blocking::{self, Wish};
+use crate::clients::{Client, ClientFlags};
 use crate::command::{Args, CommandFlags, Locks, Registered, Table, locate};
 use crate::config::{ClientClass, Param};
 use crate::engine::Engine;
@@ -45,6 +46,9 @@ pub(crate) enum Flow {
     Paused,
     /// The reply is sent after this time.
     Sleep(Duration),
+    /// The client waits for keys; the reply comes from whoever puts something there, or from its
+    /// own connection when time is over.
+    Block(Wish),
 }
 
 /// Executes one request of a run and writes its reply.
@@ -70,10 +74,7 @@ pub(crate) fn execute(
     let mark = output.mark();
     let (result, redacted, flow) = run(engine, session, row, args, output, held);
     let mut spent_ns = session.moment.advance(&engine.clock);
-    // Waiting is not work; sleeping on demand counts as it.
-    if let Flow::Sleep(duration) = flow
-        && !row.command.flags.contains(CommandFlags::BLOCKING)
-    {
+    if let Flow::Sleep(duration) = flow {
         spent_ns = spent_ns.saturating_add(duration.as_nanos() as u64);
     }
     if let Err(error) = &result {
@@ -115,6 +116,11 @@ fn run(
         flow: Flow::Continue,
     };
     let result = (row.command.run)(&mut call);
+    if let Flow::Block(wish) = call.flow {
+        engine.blocking.enter(&mut call, wish);
+    } else if call.txn.is_awaited() {
+        blocking::serve(&mut call);
+    }
     (result, call.redacted, call.flow)
 }
 
@@ -199,19 +205,24 @@ fn lock<'a>(
     args: Args<'_>,
     held: &'a mut Run<'_>,
 ) -> Txn<'a> {
-    let uses = if session.client.has(ClientFlags::NO_TOUCH) {
-        Uses::Ignored
-    } else if engine.config.counts_uses() {
-        Uses::Counted(engine.counting())
-    } else {
-        Uses::Noted
-    };
+    let uses = uses(engine, &session.client);
     let scope = Scope { database: session.database(), now_ms: session.moment.now_ms(), uses };
     match (row.command.locks, row.sole_key) {
         (Locks::All, _) => held.lock_all(scope),
         (Locks::Keys, Some(index)) => held.lock_key(args.at(index), scope),
         (Locks::Keys, None) if row.command.keys.is_empty() => held.lock_none(scope),
         (Locks::Keys, None) => held.lock(locate::keys(row.command, args), scope),
+    }
+}
+
+/// What it means for a key that this client looks at it.
+pub(crate) fn uses(engine: &Engine, client: &Client) -> Uses {
+    if client.has(ClientFlags::NO_TOUCH) {
+        Uses::Ignored
+    } else if engine.config.counts_uses() {
+        Uses::Counted(engine.counting())
+    } else {
+        Uses::Noted
     }
 }
 
@@ -271,6 +282,15 @@ impl Call<'_> {
     /// Adds what this client has done so far to the server's statistics, before they are read.
     pub(crate) fn settle_statistics(&mut self) {
         self.session.tally.flush(&self.engine.stats);
+    }
+
+    /// Has the client wait. Who cannot be kept waiting has waited in vain.
+    pub(crate) fn wait(&mut self, wish: Wish) {
+        if self.session.direct {
+            wish.in_vain.write(&mut self.reply);
+        } else {
+            self.flow = Flow::Block(wish);
+        }
     }
 
     /// Milliseconds since 1970, standing still while the command runs.

@@ -207,6 +207,12 @@ impl Session {
             self.engine.pause.end();
             flow = execute(&self.engine, &mut self.inner, args, &mut self.output, run);
         }
+        if matches!(flow, Flow::Block(_))
+            && let Some(waiter) = self.engine.blocking.claim(self.inner.client.id)
+        {
+            waiter.write_in_vain(&mut self.output);
+            self.engine.keyspace.leave(&waiter.ticket);
+        }
         self.inner.tally.flush(&self.engine.stats);
         self.closed = matches!(flow, Flow::Close | Flow::Abort);
         self.decoder.finish();
@@ -225,10 +231,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let session = &mut self.inner;
-        self.engine.pubsub.forget(&mut session.subscriptions, &session.client);
-        self.engine.monitors.remove(&self.inner.client);
-        self.engine.clients.remove(self.inner.client.id);
+        self.engine.forget(&mut self.inner);
     }
 }
 

@@ -35,6 +35,7 @@
 //! | `execute` | the pipeline |
 //! | `command` | the table of commands and their functions, a file per family |
 //! | `session`, `clients` | what is carried for a client, and what others see of it |
+//! | `blocking` | clients that wait for keys |
 //! | `pause`, `monitor` | holding requests back, showing them to others |
 //! | `pubsub` | who is subscribed to what |
 //! | `stats`, `slowlog`, `latency` | what is counted and remembered of requests |
@@ -47,6 +48,7 @@
 //! | `clock`, `random` | the only sources of time and randomness |
 
 mod accept;
+mod blocking;
 mod clients;
 mod clock;
 mod command;

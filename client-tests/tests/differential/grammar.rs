@@ -54,6 +54,11 @@ pub(crate) const LINES: &[Line] = &[
     (4, "LMOVE key key end end"),
     (3, "RPOPLPUSH key key"),
     (4, "LMPOP numkeys key key end [COUNT count|COUNT index]"),
+    (1, "BLPOP key key wait"),
+    (1, "BRPOP key wait"),
+    (1, "BLMOVE key key end end wait"),
+    (1, "BRPOPLPUSH key key wait"),
+    (1, "BLMPOP wait numkeys key key end [COUNT count]"),
     // Sets. What is drawn at random is left out, or all there is: count is larger than any set.
     (7, "SADD key value..."),
     (4, "SADD key integer..."),

@@ -62,6 +62,7 @@ pub(crate) const POOLS: &[(&str, &str)] = &[
     ("count", r#"1000 1000 10000 0 -1 abc 1.5 9223372036854775807 """#),
     ("side", "BEFORE AFTER BEFORE after beside"),
     ("end", "LEFT RIGHT LEFT RIGHT left Right middle"),
+    ("wait", r#"0.001 0.001 0.0001 1e-9 -1 x 1e300 """#),
     ("numkeys", "1 2 2 2 2 3 0 -1 abc 9223372036854775807"),
     ("type", "list list set set string string STRING list hash set zset stream"),
     (

@@ -48,6 +48,37 @@ impl Span {
     }
 }
 
+/// A request that is kept or made by the server itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Request {
+    buffer: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+impl Request {
+    pub(crate) fn clear(&mut self) {
+        self.buffer.clear();
+        self.spans.clear();
+    }
+
+    pub(crate) fn push(&mut self, argument: &[u8]) {
+        self.spans.push(Span::inside(self.buffer.len(), argument.len()));
+        self.buffer.extend_from_slice(argument);
+    }
+
+    pub(crate) fn args(&self) -> Args<'_> {
+        Args::new(&self.buffer, &self.spans, &[])
+    }
+}
+
+impl From<Args<'_>> for Request {
+    fn from(args: Args<'_>) -> Self {
+        let mut request = Request::default();
+        args.iter().for_each(|argument| request.push(argument));
+        request
+    }
+}
+
 /// The arguments of one request, the command's name first. Cheap to copy; nothing is owned.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Args<'a> {

@@ -592,16 +592,16 @@ const CLIENT_UNBLOCK: Command = Command {
     ..Command::BASE
 };
 
-/// No command that waits is there yet, so nobody is ever found waiting.
 fn client_unblock(call: &mut Call<'_>) -> Result<(), Error> {
     check_most(call, 4)?;
-    if let Some(reason) = call.args.get(3) {
-        let known = [&b"timeout"[..], b"error"];
-        if !known.iter().any(|known| reason.eq_ignore_ascii_case(known)) {
-            return Err(Error::err("CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
-        }
-    }
-    call.args.integer(2)?;
-    call.reply.flag(false);
+    let error = match call.args.get(3) {
+        None => None,
+        Some(reason) if reason.eq_ignore_ascii_case(b"timeout") => None,
+        Some(reason) if reason.eq_ignore_ascii_case(b"error") => Some(Error::Unblocked),
+        Some(_) => return Err(Error::err("CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
+    };
+    let client = u64::try_from(call.args.integer(2)?).unwrap_or(0);
+    let has_waited = call.engine.blocking.unblock(client, error.as_ref());
+    call.reply.flag(has_waited);
     Ok(())
 }

@@ -186,15 +186,15 @@ fn clients(lines: &mut Lines<'_>, engine: &Engine) {
     lines.line("client_recent_max_input_buffer", unread);
     lines.line("client_recent_max_output_buffer", unsent);
     let subscribed = all.iter().filter(|client| client.has(ClientFlags::PUBSUB)).count();
-    lines.zeros(&["blocked_clients", "tracking_clients"]);
+    let waiting = all.iter().filter(|client| client.has(ClientFlags::WAITING)).count();
+    lines.line("blocked_clients", waiting);
+    lines.zeros(&["tracking_clients"]);
     lines.line("pubsub_clients", subscribed);
-    lines.zeros(&[
-        "watching_clients",
-        "clients_in_timeout_table",
-        "total_watched_keys",
-        "total_blocking_keys",
-        "total_blocking_keys_on_nokey",
-    ]);
+    lines.zeros(&["watching_clients"]);
+    lines.line("clients_in_timeout_table", engine.blocking.timed());
+    lines.zeros(&["total_watched_keys"]);
+    lines.line("total_blocking_keys", engine.blocking.keys());
+    lines.zeros(&["total_blocking_keys_on_nokey"]);
 }
 
 fn memory(lines: &mut Lines<'_>, engine: &Engine) {

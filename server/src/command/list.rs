@@ -1,5 +1,5 @@
 //! Lists: adding to them, taking from them, and looking at them. What moves elements from one
-//! list to another is in `list_moves`.
+//! list to another is in `list_moves`, what waits for elements in `list_waiting`.
 
 use super::metadata::{Group, KeySpec, categories, flags};
 use super::{Args, Command};

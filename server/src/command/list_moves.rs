@@ -28,7 +28,7 @@ const LMOVE: Command = Command {
 
 fn lmove(call: &mut Call<'_>) -> Result<(), Error> {
     let (from, to) = (end(call.args.at(3))?, end(call.args.at(4))?);
-    move_element(call, from, to)
+    move_or_null(call, from, to)
 }
 
 /// The end of a list that a word names.
@@ -56,17 +56,25 @@ const RPOPLPUSH: Command = Command {
 };
 
 fn rpoplpush(call: &mut Call<'_>) -> Result<(), Error> {
-    move_element(call, End::Tail, End::Head)
+    move_or_null(call, End::Tail, End::Head)
 }
 
-fn move_element(call: &mut Call<'_>, from: End, to: End) -> Result<(), Error> {
+fn move_or_null(call: &mut Call<'_>, from: End, to: End) -> Result<(), Error> {
+    if !move_element(call, from, to)? {
+        call.reply.null();
+    }
+    Ok(())
+}
+
+/// Moves an element from the list that the first argument names to the one that the second names,
+/// and replies with it; false if there is none.
+pub(super) fn move_element(call: &mut Call<'_>, from: End, to: End) -> Result<bool, Error> {
     let (source, destination) = (call.args.at(1), call.args.at(2));
     let Some(entry) = call.txn.peek(source) else {
-        call.reply.null();
-        return Ok(());
+        return Ok(false);
     };
     let Some(element) = list(entry.value())?.end(from).map(Text::to_bytes) else {
-        return Ok(());
+        return Ok(false);
     };
     let is_there = length(call, destination)?.is_some();
     let element = Text::shared(&element);
@@ -92,7 +100,7 @@ fn move_element(call: &mut Call<'_>, from: End, to: End) -> Result<(), Error> {
             list.push(to, element);
         });
     }
-    Ok(())
+    Ok(true)
 }
 
 const LMPOP: Command = Command {
@@ -112,7 +120,15 @@ const LMPOP: Command = Command {
 
 fn lmpop(call: &mut Call<'_>) -> Result<(), Error> {
     let request = PopRequest::parse(call, 1)?;
-    for index in request.keys {
+    if !pop_first(call, &request)? {
+        call.reply.null_array();
+    }
+    Ok(())
+}
+
+/// Takes elements from the first list that has any, and replies with them; false if none has.
+pub(super) fn pop_first(call: &mut Call<'_>, request: &PopRequest) -> Result<bool, Error> {
+    for index in request.keys.clone() {
         let key = call.args.at(index);
         if let Some(length) = length(call, key)? {
             let count = request.count.min(length);
@@ -120,23 +136,22 @@ fn lmpop(call: &mut Call<'_>) -> Result<(), Error> {
             call.reply.bulk(key);
             call.reply.array(count);
             take(call, key, request.end, count);
-            return Ok(());
+            return Ok(true);
         }
     }
-    call.reply.null_array();
-    Ok(())
+    Ok(false)
 }
 
 /// From which lists to take, and how many elements at most.
-struct PopRequest {
-    keys: std::ops::Range<usize>,
+pub(super) struct PopRequest {
+    pub(super) keys: std::ops::Range<usize>,
     end: End,
     count: usize,
 }
 
 impl PopRequest {
     /// `at` is the place of the number of keys.
-    fn parse(call: &Call<'_>, at: usize) -> Result<Self, Error> {
+    pub(super) fn parse(call: &Call<'_>, at: usize) -> Result<Self, Error> {
         let refused = |what: &str| Error::format(format_args!("{what} should be greater than 0"));
         let positive = |index: usize| {
             let number = not_negative(call.args.integer(index)).ok();

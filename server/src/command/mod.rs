@@ -23,6 +23,7 @@ mod keys;
 mod latency;
 mod list;
 mod list_moves;
+mod list_waiting;
 pub(crate) mod locate;
 mod memory;
 mod metadata;
@@ -35,6 +36,7 @@ mod set_algebra;
 mod slowlog;
 mod string;
 mod table;
+mod timeout;
 mod usage;
 
 pub(crate) use args::Args;

@@ -1,10 +1,10 @@
 //! The server and its databases as a whole: configuration, emptying, swapping, ending.
 
-use std::time::Duration;
-
 use super::introspection::help;
 use super::metadata::{Group, categories, flags};
+use super::timeout::deadline_in_milliseconds;
 use super::{Command, Locks};
+use crate::blocking::{InVain, Wish};
 use crate::error::Error;
 use crate::execute::{Call, Flow};
 use crate::value::number::parse_integer;
@@ -290,15 +290,12 @@ const WAIT: Command = Command {
 
 fn wait(call: &mut Call<'_>) -> Result<(), Error> {
     let wanted = call.args.integer(1)?;
-    let timeout_ms = parse_integer(call.args.at(2));
-    let timeout_ms = timeout_ms.ok_or(Error::err("timeout is not an integer or out of range"))?;
-    let timeout_ms = u64::try_from(timeout_ms).map_err(|_| Error::err("timeout is negative"))?;
-    call.reply.integer(0);
-    if wanted > 0 {
-        let forever = Duration::from_secs(u64::from(u32::MAX));
-        let limited = Duration::from_millis(timeout_ms).min(forever);
-        call.flow = Flow::Sleep(if timeout_ms == 0 { forever } else { limited });
+    let deadline_ms = deadline_in_milliseconds(call, 2)?;
+    if wanted <= 0 {
+        call.reply.integer(0);
+        return Ok(());
     }
+    call.wait(Wish { first: 0, count: 0, kind: "", deadline_ms, in_vain: InVain::Zero });
     Ok(())
 }
 

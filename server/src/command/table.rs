@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use super::{
     Args, Command, acl, client, connection, counter, debug, diagnostics, expire, info,
-    introspection, keys, latency, list, list_moves, memory, pubsub, server, set, set_algebra,
-    slowlog, string,
+    introspection, keys, latency, list, list_moves, list_waiting, memory, pubsub, server, set,
+    set_algebra, slowlog, string,
 };
 use crate::error::Error;
 
@@ -34,7 +34,7 @@ pub(crate) struct Table {
     slots: Vec<u16>,
 }
 
-const FAMILIES: [&[&Command]; 20] = [
+const FAMILIES: [&[&Command]; 21] = [
     connection::COMMANDS,
     client::COMMANDS,
     acl::COMMANDS,
@@ -42,6 +42,7 @@ const FAMILIES: [&[&Command]; 20] = [
     counter::COMMANDS,
     list::COMMANDS,
     list_moves::COMMANDS,
+    list_waiting::COMMANDS,
     set::COMMANDS,
     set_algebra::COMMANDS,
     pubsub::COMMANDS,

@@ -10,6 +10,7 @@ mod shard;
 mod txn;
 mod usage;
 mod values;
+mod waiting;
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard};
@@ -19,6 +20,7 @@ pub(crate) use shard::Counters;
 use shard::Shard;
 pub(crate) use txn::{Run, Scope, Txn, Uses};
 pub(crate) use usage::{Counting, Usage};
+pub(crate) use waiting::Ticket;
 
 use crate::random::Random;
 use crate::storage::{KeyHasher, memory};
@@ -37,7 +39,7 @@ pub(crate) struct Keyspace {
 struct Lockable(Mutex<Shard>);
 
 impl Lockable {
-    const fn new() -> Self {
+    fn new() -> Self {
         const { assert!(size_of::<Self>() == memory::LINE) };
         Lockable(Mutex::new(Shard::new()))
     }

@@ -3,14 +3,17 @@
 use super::entries::Entries;
 use super::entry::{Draft, Entry, Kept};
 use super::usage::Usage;
+use super::waiting::Waiting;
 use crate::storage::{Found, Handle, KeyHasher, Table};
 use crate::value::Value;
 
 #[derive(Debug)]
 pub(super) struct Shard {
     /// Up to the last one that was ever turned to.
-    databases: Vec<Database>,
+    databases: Box<[Database]>,
     pub(super) counters: Counters,
+    /// Who waits for keys, if anybody does.
+    pub(super) waiting: Option<Box<Waiting>>,
 }
 
 /// What happened in a shard since the counters were reset.
@@ -41,8 +44,8 @@ pub(super) struct Database {
 }
 
 impl Shard {
-    pub(super) const fn new() -> Self {
-        Shard { databases: Vec::new(), counters: Counters::NONE }
+    pub(super) fn new() -> Self {
+        Shard { databases: Box::default(), counters: Counters::NONE, waiting: None }
     }
 
     /// A database, if there may be something in it.
@@ -52,9 +55,17 @@ impl Shard {
 
     pub(super) fn database_mut(&mut self, index: usize, hasher: &KeyHasher) -> &mut Database {
         if index >= self.databases.len() {
-            self.databases.resize_with(index + 1, || Database::new(hasher));
+            self.extend(index, hasher);
         }
         &mut self.databases[index]
+    }
+
+    #[cold]
+    fn extend(&mut self, index: usize, hasher: &KeyHasher) {
+        let mut databases = std::mem::take(&mut self.databases).into_vec();
+        databases.reserve_exact(index + 1 - databases.len());
+        databases.resize_with(index + 1, || Database::new(hasher));
+        self.databases = databases.into();
     }
 
     /// A database with the counters of the shard.

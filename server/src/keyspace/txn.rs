@@ -4,6 +4,7 @@
 //! Shards are locked in ascending order, each once. While a transaction lives its time stands
 //! still, and expired entries are invisible to it.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::MutexGuard;
 
 use super::entry::{Content, Draft, Entry, Kept};
@@ -59,7 +60,33 @@ enum Guards<'a> {
     /// The one that the run holds.
     One(usize, &'a mut Shard),
     /// Ascending by index.
-    Several(Vec<(usize, MutexGuard<'a, Shard>)>),
+    Several(Vec<(usize, Held<'a>)>),
+}
+
+/// A shard that is held, or lent by the transaction that holds it.
+enum Held<'a> {
+    Locked(MutexGuard<'a, Shard>),
+    Lent(&'a mut Shard),
+}
+
+impl Deref for Held<'_> {
+    type Target = Shard;
+
+    fn deref(&self) -> &Shard {
+        match self {
+            Held::Locked(shard) => shard,
+            Held::Lent(shard) => shard,
+        }
+    }
+}
+
+impl DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut Shard {
+        match self {
+            Held::Locked(shard) => shard,
+            Held::Lent(shard) => shard,
+        }
+    }
 }
 
 /// The key that was locked, if it is only one, whose hash is known then, and where it was found. It
@@ -132,8 +159,8 @@ impl<'a> Run<'a> {
         shards.dedup();
         let mut txn = match shards[..] {
             [] => self.lock_none(scope),
-            [only] => self.lock_one(only, scope),
-            _ => self.lock_ascending(shards.into_iter(), scope),
+            [only] if !self.hold(only).any_reaches_beyond(only) => self.lock_one(only, scope),
+            _ => self.lock_to_serve(shards, scope),
         };
         txn.prefetch(&hashes);
         txn
@@ -142,7 +169,11 @@ impl<'a> Run<'a> {
     pub(crate) fn lock_key(&mut self, key: &[u8], scope: Scope) -> Txn<'_> {
         let hash = self.keyspace.hash(key);
         let (keyspace, index) = (self.keyspace, self.keyspace.shard_of(hash));
-        Txn::new(keyspace, self.hold(index), LockedKey::new(key, hash), scope)
+        if self.hold(index).reaches_beyond(index, key) {
+            return self.lock_to_serve(vec![index], scope);
+        }
+        let guards = Guards::One(index, self.hold(index));
+        Txn::new(keyspace, guards, LockedKey::new(key, hash), scope)
     }
 
     pub(crate) fn lock_all(&mut self, scope: Scope) -> Txn<'_> {
@@ -157,23 +188,28 @@ impl<'a> Run<'a> {
 
     pub(super) fn lock_one(&mut self, index: usize, scope: Scope) -> Txn<'_> {
         let keyspace = self.keyspace;
-        Txn::new(keyspace, self.hold(index), LockedKey::NONE, scope)
+        let guards = Guards::One(index, self.hold(index));
+        Txn::new(keyspace, guards, LockedKey::NONE, scope)
     }
 
-    fn hold(&mut self, index: usize) -> Guards<'_> {
+    fn hold(&mut self, index: usize) -> &mut Shard {
         if self.held.as_ref().is_none_or(|(held, _)| *held != index) {
             self.release();
             self.held = Some((index, self.keyspace.lock_shard(index)));
         }
         match &mut self.held {
-            Some((index, shard)) => Guards::One(*index, shard),
+            Some((_, shard)) => shard,
             None => unreachable!("the shard was locked above"),
         }
     }
 
-    fn lock_ascending(&mut self, indices: impl Iterator<Item = usize>, scope: Scope) -> Txn<'_> {
+    pub(super) fn lock_ascending(
+        &mut self,
+        indices: impl Iterator<Item = usize>,
+        scope: Scope,
+    ) -> Txn<'a> {
         self.release();
-        let lock = |index| (index, self.keyspace.lock_shard(index));
+        let lock = |index| (index, Held::Locked(self.keyspace.lock_shard(index)));
         let guards = Guards::Several(indices.map(lock).collect());
         Txn::new(self.keyspace, guards, LockedKey::NONE, scope)
     }
@@ -219,6 +255,25 @@ impl<'a> Txn<'a> {
     ) -> Self {
         let Scope { database, now_ms, uses } = scope;
         Txn { keyspace, guards, locked_key, database, now_ms, uses }
+    }
+
+    /// A transaction within this one, which holds the same for somebody else's command.
+    pub(crate) fn lend(&mut self, database: usize, uses: Uses) -> Txn<'_> {
+        self.locked_key.place = Place::Unknown;
+        let guards = match &mut self.guards {
+            Guards::None => Guards::None,
+            Guards::One(index, shard) => Guards::One(*index, shard),
+            Guards::Several(all) => Guards::Several(
+                all.iter_mut()
+                    .map(|held| {
+                        let (index, shard) = (held.0, &mut *held.1);
+                        (index, Held::Lent(shard))
+                    })
+                    .collect(),
+            ),
+        };
+        let scope = Scope { database, now_ms: self.now_ms, uses };
+        Txn::new(self.keyspace, guards, LockedKey::NONE, scope)
     }
 }
 
@@ -584,11 +639,20 @@ impl Txn<'_> {
         shard.database(database).is_some().then(|| shard.database_mut(database, hasher))
     }
 
-    fn shards(&self) -> impl Iterator<Item = &Shard> + Clone {
+    pub(super) fn shard_of_key(&self, key: &[u8]) -> usize {
+        self.keyspace.shard_of(self.hash(key))
+    }
+
+    pub(super) fn shard_of_key_mut(&mut self, key: &[u8]) -> &mut Shard {
+        let hash = self.hash(key);
+        shard_mut(self.keyspace, &mut self.guards, hash)
+    }
+
+    pub(super) fn shards(&self) -> impl Iterator<Item = &Shard> + Clone {
         self.indexed_shards().map(|(_, shard)| shard)
     }
 
-    fn indexed_shards(&self) -> impl Iterator<Item = (usize, &Shard)> + Clone {
+    pub(super) fn indexed_shards(&self) -> impl Iterator<Item = (usize, &Shard)> + Clone {
         let (one, several) = match &self.guards {
             Guards::None => (None, &[][..]),
             Guards::One(index, shard) => (Some((*index, &**shard)), &[][..]),

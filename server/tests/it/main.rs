@@ -8,6 +8,7 @@ mod support;
 
 #[cfg(feature = "cli")]
 mod binary;
+mod blocking;
 mod embed;
 mod hostile;
 mod house;

@@ -1,0 +1,265 @@
+//! Clients that wait for keys, and how they are served.
+//!
+//! A command that finds nothing to take has its client wait. Whoever puts something there serves
+//! those who wait, before anything else happens to the keys: their commands run again, in the
+//! order that they came, and what these reply goes to the clients' mailboxes. What a command does
+//! is its own affair; which keys it waits for stands on its ticket, in the keyspace.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+
+use crate::clients::Client;
+use crate::clock::Moment;
+use crate::command::args::Request;
+use crate::command::{Args, Locks, Registered, locate};
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::execute::{Call, Flow, uses};
+use crate::keyspace::{Ticket, Txn};
+use crate::monitor::Redacted;
+use crate::resp::{Output, Protocol, Reply};
+use crate::session::Session;
+
+/// What a command waits for that has found nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wish {
+    /// The arguments from here on, so many, are the keys.
+    pub(crate) first: usize,
+    pub(crate) count: usize,
+    /// What one of them has to hold, as `TYPE` says it.
+    pub(crate) kind: &'static str,
+    /// By the server's clock; without one the client waits until something comes.
+    pub(crate) deadline_ms: Option<i64>,
+    pub(crate) in_vain: InVain,
+}
+
+/// The reply to who has waited in vain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InVain {
+    Nothing,
+    Zero,
+}
+
+impl InVain {
+    pub(crate) fn write(self, reply: &mut Reply<'_>) {
+        match self {
+            InVain::Nothing => reply.null_array(),
+            InVain::Zero => reply.integer(0),
+        }
+    }
+}
+
+/// All who wait.
+#[derive(Debug, Default)]
+pub(crate) struct Blocking {
+    /// By the id of the client. Who takes one out decides how the wait ends.
+    waiters: Mutex<HashMap<u64, Waiter>>,
+    last_ticket: AtomicU64,
+}
+
+/// A client that waits, and what it needs to have its command run again by somebody else.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    pub(crate) ticket: Arc<Ticket>,
+    client: Arc<Client>,
+    row: &'static Registered,
+    request: Request,
+    protocol: Protocol,
+    is_silent: bool,
+    is_timed: bool,
+    in_vain: InVain,
+}
+
+/// A key with the database that it is in.
+type Place = (usize, Box<[u8]>);
+
+impl Blocking {
+    /// Has the client wait for what its command wishes. The command still holds its keys, so nothing
+    /// can have come meanwhile.
+    pub(crate) fn enter(&self, call: &mut Call<'_>, wish: Wish) {
+        let keys = call.args.from(wish.first).take(wish.count);
+        let number = self.last_ticket.fetch_add(1, Ordering::Relaxed) + 1;
+        let client = &call.session.client;
+        let used = locate::keys(call.row.command, call.args);
+        let ticket = Arc::new(call.txn.ticket((number, client.id), wish.kind, keys, used));
+        let waiter = Waiter {
+            ticket: Arc::clone(&ticket),
+            client: Arc::clone(client),
+            row: call.row,
+            request: Request::from(call.args),
+            protocol: call.session.protocol(),
+            is_silent: call.session.replies.are_silent(),
+            is_timed: wish.deadline_ms.is_some(),
+            in_vain: wish.in_vain,
+        };
+        self.waiters().insert(client.id, waiter);
+        call.txn.join(&ticket);
+    }
+
+    /// Ends a client's wait, unless somebody else has. Whoever does tells the client, and sees to it
+    /// that the ticket leaves its queues.
+    pub(crate) fn claim(&self, client: u64) -> Option<Waiter> {
+        self.waiters().remove(&client)
+    }
+
+    /// Ends a client's wait as if nothing had come in time, or with an error; whether it waited.
+    pub(crate) fn unblock(&self, client: u64, error: Option<&Error>) -> bool {
+        let Some(waiter) = self.claim(client) else {
+            return false;
+        };
+        let mut output = Output::default();
+        let mut reply = Reply::new(&mut output, waiter.protocol);
+        match error {
+            Some(error) => reply.error(error),
+            None => waiter.in_vain.write(&mut reply),
+        }
+        waiter.answer(&mut output, Some(Arc::clone(&waiter.ticket)));
+        true
+    }
+
+    /// How many wait with a deadline.
+    pub(crate) fn timed(&self) -> usize {
+        self.waiters().values().filter(|waiter| waiter.is_timed).count()
+    }
+
+    /// How many keys are waited for.
+    pub(crate) fn keys(&self) -> usize {
+        let waiters = self.waiters();
+        let places = |waiter: &Waiter| {
+            let database = waiter.ticket.database;
+            waiter.ticket.keys.iter().map(|key| (database, key.clone())).collect::<Vec<_>>()
+        };
+        waiters.values().flat_map(places).collect::<BTreeSet<Place>>().len()
+    }
+
+    fn waiters(&self) -> MutexGuard<'_, HashMap<u64, Waiter>> {
+        self.waiters.lock().expect("nothing panics while it holds those who wait")
+    }
+}
+
+impl Waiter {
+    /// Writes what is replied when time is over.
+    pub(crate) fn write_in_vain(&self, output: &mut Output) {
+        if !self.is_silent {
+            self.in_vain.write(&mut Reply::new(output, self.protocol));
+        }
+    }
+
+    /// What stands for the client while another one's connection runs its command.
+    fn session(&self, moment: Moment) -> Session {
+        let mut session = Session::new(Arc::clone(&self.client), true, moment);
+        session.select(self.ticket.database);
+        session.speak(self.protocol);
+        session
+    }
+
+    /// Gives the client its reply. A ticket that is still in its queues has to be taken out by the
+    /// client's connection.
+    fn answer(&self, output: &mut Output, ticket: Option<Arc<Ticket>>) {
+        let reply = if self.is_silent { Bytes::new() } else { output.take() };
+        self.client.answer(reply, ticket);
+    }
+}
+
+/// Serves those who wait for keys that a command may have put something under.
+pub(crate) fn serve(call: &mut Call<'_>) {
+    let mut ready = made_ready(&call.txn, call.row, call.args);
+    while !ready.is_empty() {
+        for (database, key) in std::mem::take(&mut ready) {
+            let uses = uses(call.engine, &call.session.client);
+            let txn = call.txn.lend(database, uses);
+            let mut serving = Serving { engine: call.engine, moment: call.session.moment, txn };
+            ready.append(&mut serving.serve_key(&key));
+        }
+    }
+}
+
+/// Of the keys that a command may have changed, those that somebody waits for.
+fn made_ready(txn: &Txn<'_>, row: &'static Registered, args: Args<'_>) -> Vec<Place> {
+    let keys: Vec<Box<[u8]>> = match row.command.locks {
+        Locks::All => txn.awaited_keys(),
+        Locks::Keys => locate::keys(row.command, args).map(Box::from).collect(),
+    };
+    let places = |key: Box<[u8]>| {
+        let databases = txn.awaiting_databases(&key).into_iter();
+        databases.map(move |database| (database, key.clone()))
+    };
+    keys.into_iter().flat_map(places).collect()
+}
+
+/// Serving in the name of whoever has put something somewhere.
+struct Serving<'a> {
+    engine: &'a Engine,
+    moment: Moment,
+    txn: Txn<'a>,
+}
+
+impl Serving<'_> {
+    /// Serves those who wait for a key as long as there is something for them. What is given are
+    /// the keys that this has put something under.
+    fn serve_key(&mut self, key: &[u8]) -> Vec<Place> {
+        let (mut ready, mut last) = (Vec::new(), 0);
+        while let Some(ticket) = self.txn.next_waiting(key, last).map(Arc::clone) {
+            last = ticket.number;
+            let Some(entry) = self.txn.peek(key) else {
+                break;
+            };
+            if entry.value().kind() == ticket.kind {
+                ready.append(&mut self.serve_waiter(&ticket));
+            }
+        }
+        ready
+    }
+
+    /// Runs the command of a client that waits once more. Nobody else can end the wait meanwhile.
+    fn serve_waiter(&mut self, ticket: &Ticket) -> Vec<Place> {
+        let engine = self.engine;
+        let mut waiters = engine.blocking.waiters();
+        let current = waiters.get(&ticket.client);
+        let Some(waiter) = current.filter(|waiter| waiter.ticket.number == ticket.number) else {
+            return Vec::new();
+        };
+        if waiter.client.is_killed() {
+            return Vec::new();
+        }
+        let mut output = Output::default();
+        let Some(ready) = self.rerun(waiter, &mut output) else {
+            return Vec::new();
+        };
+        waiter.answer(&mut output, None);
+        waiters.remove(&ticket.client);
+        self.txn.leave(ticket);
+        ready
+    }
+
+    /// Runs a command that found nothing before. What is given are the keys that it has put something
+    /// under, or nothing if it waits on.
+    fn rerun(&mut self, waiter: &Waiter, output: &mut Output) -> Option<Vec<Place>> {
+        let (engine, mut session) = (self.engine, waiter.session(self.moment));
+        let mark = output.mark();
+        let mut call = Call {
+            engine,
+            session: &mut session,
+            row: waiter.row,
+            args: waiter.request.args(),
+            txn: self.txn.lend(waiter.ticket.database, uses(engine, &waiter.client)),
+            reply: Reply::new(output, waiter.protocol),
+            redacted: Redacted::default(),
+            flow: Flow::Continue,
+        };
+        let result = (waiter.row.command.run)(&mut call);
+        let ready = made_ready(&call.txn, call.row, call.args);
+        let waits_on = matches!(call.flow, Flow::Block(_));
+        drop(call);
+        if let Err(error) = result {
+            output.rewind(mark);
+            Reply::new(output, waiter.protocol).error(&error);
+            engine.stats.error(&error);
+            engine.stats.failed(waiter.row).fetch_add(1, Ordering::Relaxed);
+        }
+        (!waits_on).then_some(ready)
+    }
+}

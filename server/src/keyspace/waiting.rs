@@ -1,0 +1,213 @@
+//! Who waits for which keys of a shard, in the order that they came.
+//!
+//! A shard knows what lies in it, and so its lock protects who waits for it, too: between the look
+//! at a key that is not there and the place in its queue nobody can put something there.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::Keyspace;
+use super::shard::Shard;
+use super::txn::{Run, Scope, Txn};
+
+/// A place in the queues of some keys.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    /// The lower, the earlier it is served.
+    pub(crate) number: u64,
+    /// The client that waits.
+    pub(crate) client: u64,
+    pub(crate) database: usize,
+    /// The keys that are waited for.
+    pub(crate) keys: Box<[Box<[u8]>]>,
+    /// What the keys have to hold, as `TYPE` says it.
+    pub(crate) kind: &'static str,
+    /// The shards of all keys that the one who waits will use, ascending.
+    shards: Box<[usize]>,
+}
+
+/// What a shard knows of those who wait for its keys.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    /// By key and database.
+    queues: HashMap<Box<[u8]>, BTreeMap<usize, Queue>>,
+    /// The shards that must be held to serve whoever waits here, and for how many.
+    reach: BTreeMap<usize, usize>,
+}
+
+type Queue = BTreeMap<u64, Arc<Ticket>>;
+
+impl Waiting {
+    fn queue(&self, database: usize, key: &[u8]) -> Option<&Queue> {
+        self.queues.get(key)?.get(&database)
+    }
+
+    fn reaches_beyond(&self, index: usize) -> bool {
+        self.reach.keys().any(|&shard| shard != index)
+    }
+
+    fn join(&mut self, key: &[u8], ticket: &Arc<Ticket>) {
+        let queue = self.queues.entry(key.into()).or_default().entry(ticket.database).or_default();
+        if queue.insert(ticket.number, Arc::clone(ticket)).is_none() {
+            for &shard in &ticket.shards {
+                *self.reach.entry(shard).or_default() += 1;
+            }
+        }
+    }
+
+    fn leave(&mut self, key: &[u8], ticket: &Ticket) {
+        let Some(queues) = self.queues.get_mut(key) else {
+            return;
+        };
+        let Some(queue) = queues.get_mut(&ticket.database) else {
+            return;
+        };
+        if queue.remove(&ticket.number).is_none() {
+            return;
+        }
+        if queue.is_empty() {
+            queues.remove(&ticket.database);
+        }
+        if queues.is_empty() {
+            self.queues.remove(key);
+        }
+        for shard in &ticket.shards {
+            let count = self.reach.get_mut(shard).expect("it was counted when it joined");
+            *count -= 1;
+            if *count == 0 {
+                self.reach.remove(shard);
+            }
+        }
+    }
+}
+
+impl Shard {
+    /// Whether serving those who wait for this key may take other shards than this one.
+    pub(super) fn reaches_beyond(&self, index: usize, key: &[u8]) -> bool {
+        let waiting = self.waiting.as_ref();
+        waiting.is_some_and(|waiting| {
+            waiting.queues.contains_key(key) && waiting.reaches_beyond(index)
+        })
+    }
+
+    /// The same, for whatever key.
+    pub(super) fn any_reaches_beyond(&self, index: usize) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| waiting.reaches_beyond(index))
+    }
+
+    fn leave(&mut self, key: &[u8], ticket: &Ticket) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.leave(key, ticket);
+            if waiting.queues.is_empty() {
+                self.waiting = None;
+            }
+        }
+    }
+}
+
+/// Those who wait for keys that the transaction holds.
+impl Txn<'_> {
+    /// Whether anybody waits for anything in these shards.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.shards().any(|shard| shard.waiting.is_some())
+    }
+
+    /// A ticket for keys of the selected database, which the transaction holds, as it does the `others`
+    /// that whoever waits will use.
+    pub(crate) fn ticket<'k>(
+        &self,
+        (number, client): (u64, u64),
+        kind: &'static str,
+        keys: impl Iterator<Item = &'k [u8]> + Clone,
+        others: impl Iterator<Item = &'k [u8]>,
+    ) -> Ticket {
+        let mut shards: Vec<usize> =
+            keys.clone().chain(others).map(|key| self.shard_of_key(key)).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        Ticket {
+            number,
+            client,
+            database: self.database(),
+            keys: keys.map(Box::from).collect(),
+            kind,
+            shards: shards.into(),
+        }
+    }
+
+    /// Joins the queues of the ticket's keys.
+    pub(crate) fn join(&mut self, ticket: &Arc<Ticket>) {
+        for key in &ticket.keys {
+            self.shard_of_key_mut(key).waiting.get_or_insert_default().join(key, ticket);
+        }
+    }
+
+    pub(crate) fn leave(&mut self, ticket: &Ticket) {
+        for key in &ticket.keys {
+            self.shard_of_key_mut(key).leave(key, ticket);
+        }
+    }
+
+    /// Who waits for a key of the selected database, the first behind a number.
+    pub(crate) fn next_waiting(&self, key: &[u8], after: u64) -> Option<&Arc<Ticket>> {
+        let index = self.shard_of_key(key);
+        let (_, shard) = self.indexed_shards().find(|(held, _)| *held == index)?;
+        let queue = shard.waiting.as_ref()?.queue(self.database(), key)?;
+        queue.range(after + 1..).next().map(|(_, ticket)| ticket)
+    }
+
+    /// The databases in which somebody waits for a key.
+    pub(crate) fn awaiting_databases(&self, key: &[u8]) -> Vec<usize> {
+        let index = self.shard_of_key(key);
+        let shard = self.indexed_shards().find(|(held, _)| *held == index);
+        let waiting = shard.and_then(|(_, shard)| shard.waiting.as_ref());
+        let queues = waiting.and_then(|waiting| waiting.queues.get(key));
+        queues.map_or_else(Vec::new, |queues| queues.keys().copied().collect())
+    }
+
+    /// All keys that somebody waits for in the shards held.
+    pub(crate) fn awaited_keys(&self) -> Vec<Box<[u8]>> {
+        let waiting = self.shards().filter_map(|shard| shard.waiting.as_ref());
+        waiting.flat_map(|waiting| waiting.queues.keys().cloned()).collect()
+    }
+
+    /// The shards that must be held, beside those that are, to serve whoever waits in them.
+    fn lacking(&self) -> Vec<usize> {
+        let held: Vec<usize> = self.indexed_shards().map(|(index, _)| index).collect();
+        let waiting = self.shards().filter_map(|shard| shard.waiting.as_ref());
+        let reach = waiting.flat_map(|waiting| waiting.reach.keys().copied());
+        reach.filter(|shard| !held.contains(shard)).collect()
+    }
+}
+
+impl<'a> Run<'a> {
+    /// Locks so many shards more than these that whoever waits in any of them can be served.
+    ///
+    /// Serving others belongs to the command that made it possible: nobody else may see what it has
+    /// put there before.
+    pub(super) fn lock_to_serve(&mut self, mut shards: Vec<usize>, scope: Scope) -> Txn<'a> {
+        loop {
+            shards.sort_unstable();
+            shards.dedup();
+            let txn = self.lock_ascending(shards.iter().copied(), scope);
+            let lacking = txn.lacking();
+            if lacking.is_empty() {
+                return txn;
+            }
+            shards.extend(lacking);
+        }
+    }
+}
+
+impl Keyspace {
+    /// Takes a ticket out of all queues, for a client that waits no longer.
+    pub(crate) fn leave(&self, ticket: &Ticket) {
+        for key in &ticket.keys {
+            let index = self.shard_of(self.hash(key));
+            // After a panic the server ends, and its queues with it.
+            if let Ok(mut shard) = self.shards[index].0.lock() {
+                shard.leave(key, ticket);
+            }
+        }
+    }
+}
