@@ -251,6 +251,7 @@ impl Serving<'_> {
             flow: Flow::Continue,
         };
         let result = (waiter.row.command.run)(&mut call);
+        call.announce();
         let ready = made_ready(&call.txn, call.row, call.args);
         let waits_on = matches!(call.flow, Flow::Block(_));
         drop(call);

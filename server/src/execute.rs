@@ -115,7 +115,9 @@ fn run(
         redacted: Redacted::default(),
         flow: Flow::Continue,
     };
+    call.txn.observe(engine.wanted());
     let result = (row.command.run)(&mut call);
+    call.announce();
     if let Flow::Block(wish) = call.flow {
         engine.blocking.enter(&mut call, wish);
     } else if call.txn.is_awaited() {
@@ -282,6 +284,20 @@ impl Call<'_> {
     /// Adds what this client has done so far to the server's statistics, before they are read.
     pub(crate) fn settle_statistics(&mut self) {
         self.session.tally.flush(&self.engine.stats);
+    }
+
+    /// Tells those who want to know what has happened to keys. What concerns the client itself follows
+    /// its reply.
+    pub(crate) fn announce(&mut self) {
+        let notes = self.txn.take_notes();
+        if notes.is_empty() {
+            return;
+        }
+        self.engine.announce(notes, self.now_ms());
+        if self.session.subscriptions.are_any() {
+            let messages = self.session.client.take_messages();
+            self.session.messages.extend(messages);
+        }
     }
 
     /// Has the client wait. Who cannot be kept waiting has waited in vain.

@@ -105,7 +105,7 @@ impl Engine {
     /// Lets time pass, and removes what has expired.
     pub fn advance_clock(&self, by: Duration) {
         self.0.clock.advance(by);
-        self.0.keyspace.sweep(self.0.clock.now_ms(), &|| false);
+        self.0.sweep(&|| false);
     }
 
     pub fn connect(&self) -> Session {

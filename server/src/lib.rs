@@ -37,6 +37,7 @@
 //! | `session`, `clients` | what is carried for a client, and what others see of it |
 //! | `blocking` | clients that wait for keys |
 //! | `pause`, `monitor` | holding requests back, showing them to others |
+//! | `notify` | telling what happened to keys |
 //! | `pubsub` | who is subscribed to what |
 //! | `stats`, `slowlog`, `latency` | what is counted and remembered of requests |
 //! | `error`, `text` | the texts of errors, and small texts for people |
@@ -63,6 +64,7 @@ mod journal;
 mod keyspace;
 mod latency;
 mod monitor;
+mod notify;
 mod pause;
 mod pubsub;
 mod random;

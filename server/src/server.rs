@@ -369,7 +369,7 @@ async fn sweep(engine: &Engine, share: Duration) {
     while spent(started_ns) < share.as_nanos() as i64 {
         let slice_ns = engine.clock.monotonic_ns();
         let out_of_time = || spent(slice_ns) > SWEEP_SLICE.as_nanos() as i64;
-        if engine.keyspace.sweep(engine.clock.now_ms(), &out_of_time) {
+        if engine.sweep(&out_of_time) {
             return;
         }
         tokio::task::yield_now().await;

@@ -3,6 +3,7 @@
 use super::Command;
 use super::metadata::{Group, KeySpec, categories, flags};
 use super::string::text;
+use crate::config::EventClass;
 use crate::error::Error;
 use crate::execute::Call;
 use crate::value::Text;
@@ -87,7 +88,7 @@ fn add(call: &mut Call<'_>, increment: i64) -> Result<(), Error> {
         None => 0,
     };
     let sum = present.checked_add(increment).ok_or(Error::Overflow)?;
-    replace(call, Text::Integer(sum));
+    replace(call, Text::Integer(sum), "incrby");
     call.reply.integer(sum);
     Ok(())
 }
@@ -118,12 +119,13 @@ fn incrbyfloat(call: &mut Call<'_>) -> Result<(), Error> {
         return Err(Error::NotANumberOrInfinity);
     }
     let sum = sum.format();
-    replace(call, Text::Fixed(sum.as_ref()));
+    replace(call, Text::Fixed(sum.as_ref()), "incrbyfloat");
     call.reply.bulk(sum.as_ref());
     Ok(())
 }
 
 /// Sets the first key to a new value and leaves its deadline alone.
-fn replace(call: &mut Call<'_>, new: Text<'_>) {
+fn replace(call: &mut Call<'_>, new: Text<'_>, event: &'static str) {
     call.txn.put_keeping_deadline(call.args.at(1), new);
+    call.txn.event(EventClass::STRING, event, call.args.at(1));
 }

@@ -5,6 +5,7 @@ use bitflags::bitflags;
 use super::args::Word;
 use super::metadata::{KeySpec, categories, flags};
 use super::{Args, Command};
+use crate::config::EventClass;
 use crate::error::Error;
 use crate::execute::Call;
 use crate::keyspace::Entry;
@@ -138,13 +139,27 @@ fn set_deadline(call: &mut Call<'_>, expiry: Expiry) -> Result<(), Error> {
     let key = call.args.at(1);
     let present_ms = call.txn.peek(key).map(Entry::deadline_ms);
     let applies = present_ms.is_some_and(|present_ms| conditions.hold(present_ms, deadline_ms));
-    if applies && deadline_ms <= call.now_ms() {
-        call.txn.remove(key);
-    } else if applies {
-        call.txn.set_deadline(key, Some(deadline_ms));
+    if applies {
+        change_deadline(call, key, Some(deadline_ms));
     }
     call.reply.flag(applies);
     Ok(())
+}
+
+/// Gives a key that is there a deadline, or takes it away. One in the past ends the key.
+pub(super) fn change_deadline(call: &mut Call<'_>, key: &[u8], deadline_ms: Option<i64>) {
+    let is_over = deadline_ms.is_some_and(|deadline_ms| deadline_ms <= call.now_ms());
+    let event = match deadline_ms {
+        _ if is_over => "del",
+        Some(_) => "expire",
+        None => "persist",
+    };
+    if is_over {
+        call.txn.remove(key);
+    } else {
+        call.txn.set_deadline(key, deadline_ms);
+    }
+    call.txn.event(EventClass::GENERIC, event, key);
 }
 
 bitflags! {
@@ -297,7 +312,7 @@ fn persist(call: &mut Call<'_>) -> Result<(), Error> {
     let key = call.args.at(1);
     let expires = call.txn.peek(key).is_some_and(|entry| entry.deadline_ms().is_some());
     if expires {
-        call.txn.set_deadline(key, None);
+        change_deadline(call, key, None);
     }
     call.reply.flag(expires);
     Ok(())

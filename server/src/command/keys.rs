@@ -6,11 +6,12 @@ use super::metadata::{KeySpec, categories, flags};
 use super::scanning::{parse_cursor, scan_from, write_scanned};
 use super::set::limits;
 use super::{Args, Command, Locks};
+use crate::config::EventClass;
 use crate::error::Error;
 use crate::execute::Call;
 use crate::journal::payload::{self, PayloadError, Restored};
 use crate::journal::sets::{Form, RestoredSet};
-use crate::keyspace::{Entry, Usage};
+use crate::keyspace::{Entry, Txn, Usage};
 use crate::value::number::parse_integer;
 use crate::value::set::{Limits, Set};
 use crate::value::{Text, Value, ValueRef, glob};
@@ -35,9 +36,18 @@ const DEL: Command = Command {
 };
 
 fn del(call: &mut Call<'_>) -> Result<(), Error> {
-    let removed = call.args.from(1).filter(|key| call.txn.remove(key)).count();
+    let removed = call.args.from(1).filter(|key| remove(&mut call.txn, key)).count();
     call.reply.count(removed);
     Ok(())
+}
+
+/// Removes a key as DEL does; whether it was there.
+pub(super) fn remove(txn: &mut Txn<'_>, key: &[u8]) -> bool {
+    let was_there = txn.remove(key);
+    if was_there {
+        txn.event(EventClass::GENERIC, "del", key);
+    }
+    was_there
 }
 
 const UNLINK: Command = Command {
@@ -281,6 +291,8 @@ fn rename_key(call: &mut Call<'_>) -> Result<(), Error> {
     }
     let entry = call.txn.take(from).ok_or(Error::NoSuchKey)?;
     call.txn.put_kept(to, entry);
+    call.txn.event(EventClass::GENERIC, "rename_from", from);
+    call.txn.event(EventClass::GENERIC, "rename_to", to);
     Ok(())
 }
 
@@ -324,6 +336,7 @@ fn copy(call: &mut Call<'_>) -> Result<(), Error> {
     if free {
         entry.set_usage(Usage::fresh(call.now_ms()));
         call.txn.put_kept(to, entry);
+        call.txn.event(EventClass::GENERIC, "copy_to", to);
     }
     call.txn.select(home);
     call.reply.flag(free);
@@ -355,6 +368,10 @@ fn move_key(call: &mut Call<'_>) -> Result<(), Error> {
     if let Some(entry) = moved.then(|| call.txn.take(key)).flatten() {
         call.txn.select(target);
         call.txn.put_kept(key, entry);
+        call.txn.select(home);
+        call.txn.event(EventClass::GENERIC, "move_from", key);
+        call.txn.select(target);
+        call.txn.event(EventClass::GENERIC, "move_to", key);
         call.txn.select(home);
     }
     call.reply.flag(moved);
@@ -577,7 +594,7 @@ fn restore(call: &mut Call<'_>) -> Result<(), Error> {
         (ttl, false) => Some(ttl.saturating_add(now_ms)),
     };
     if deadline_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms) {
-        call.txn.remove(key);
+        remove(&mut call.txn, key);
     } else {
         match value {
             Restored::String(bytes) => call.txn.put(key, Text::new(&bytes), deadline_ms),
@@ -595,6 +612,7 @@ fn restore(call: &mut Call<'_>) -> Result<(), Error> {
         if let Some(usage) = options.usage(now_ms) {
             call.txn.set_usage(key, usage);
         }
+        call.txn.event(EventClass::GENERIC, "restore", key);
     }
     call.reply.ok();
     Ok(())

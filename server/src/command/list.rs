@@ -1,9 +1,10 @@
 //! Lists: adding to them, taking from them, and looking at them. What moves elements from one
 //! list to another is in `list_moves`, what waits for elements in `list_waiting`.
 
+use super::keys::remove;
 use super::metadata::{Group, KeySpec, categories, flags};
 use super::{Args, Command};
-use crate::config::Param;
+use crate::config::{EventClass, Param};
 use crate::error::Error;
 use crate::execute::Call;
 use crate::resp::Reply;
@@ -117,7 +118,26 @@ fn add_arguments(call: &mut Call<'_>, end: End) {
         elements.for_each(|element| list.push(end, element));
         list.len()
     });
+    note_push(call, key, end);
     call.reply.count(length);
+}
+
+/// Notes that elements were put at an end of a list.
+pub(super) fn note_push(call: &mut Call<'_>, key: &[u8], end: End) {
+    let event = match end {
+        End::Head => "lpush",
+        End::Tail => "rpush",
+    };
+    call.txn.event(EventClass::LIST, event, key);
+}
+
+/// Notes that elements were taken from an end of a list.
+pub(super) fn note_pop(call: &mut Call<'_>, key: &[u8], end: End) {
+    let event = match end {
+        End::Head => "lpop",
+        End::Tail => "rpop",
+    };
+    call.txn.event(EventClass::LIST, event, key);
 }
 
 const LPOP: Command = Command {
@@ -194,8 +214,9 @@ pub(super) fn take(call: &mut Call<'_>, key: &[u8], end: End, count: usize) {
         limit.note_shrinking(list);
         list.is_empty()
     });
+    note_pop(call, key, end);
     if is_empty {
-        call.txn.remove(key);
+        remove(&mut call.txn, key);
     }
 }
 
@@ -329,7 +350,10 @@ fn linsert(call: &mut Call<'_>) -> Result<(), Error> {
         (found.map(|_| list.len()), found.is_some())
     });
     match length {
-        Some(length) => call.reply.count(length),
+        Some(length) => {
+            call.txn.event(EventClass::LIST, "linsert", key);
+            call.reply.count(length);
+        }
         None => call.reply.integer(-1),
     }
     Ok(())
@@ -364,6 +388,7 @@ fn lset(call: &mut Call<'_>) -> Result<(), Error> {
         ((), index.is_some())
     });
     index.ok_or(Error::err("index out of range"))?;
+    call.txn.event(EventClass::LIST, "lset", key);
     call.reply.ok();
     Ok(())
 }
@@ -399,8 +424,11 @@ fn lrem(call: &mut Call<'_>) -> Result<(), Error> {
         }
         ((removed, list.is_empty()), removed > 0)
     });
+    if removed > 0 {
+        call.txn.event(EventClass::LIST, "lrem", key);
+    }
     if is_empty {
-        call.txn.remove(key);
+        remove(&mut call.txn, key);
     }
     call.reply.count(removed);
     Ok(())
@@ -442,8 +470,9 @@ fn ltrim(call: &mut Call<'_>) -> Result<(), Error> {
             limit.note_shrinking(list);
             list.is_empty()
         });
+        call.txn.event(EventClass::LIST, "ltrim", key);
         if is_empty {
-            call.txn.remove(key);
+            remove(&mut call.txn, key);
         }
     }
     call.reply.ok();

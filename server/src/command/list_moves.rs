@@ -1,7 +1,8 @@
 //! Taking elements from one list to another, and from the first of several lists that has any.
 
 use super::Command;
-use super::list::{Limit, change, length, list, not_negative, take};
+use super::keys::remove;
+use super::list::{Limit, change, length, list, not_negative, note_pop, note_push, take};
 use super::metadata::{Group, KeySpec, categories, flags};
 use crate::error::Error;
 use crate::execute::Call;
@@ -88,9 +89,6 @@ pub(super) fn move_element(call: &mut Call<'_>, from: End, to: End) -> Result<bo
         limit.note_shrinking(list);
         list.is_empty()
     });
-    if is_empty {
-        call.txn.remove(source);
-    }
     if source != destination {
         if !is_there {
             call.txn.put(destination, Value::List(List::new()), None);
@@ -99,6 +97,11 @@ pub(super) fn move_element(call: &mut Call<'_>, from: End, to: End) -> Result<bo
             limit.note_growth(list, std::iter::once(element));
             list.push(to, element);
         });
+    }
+    note_push(call, destination, to);
+    note_pop(call, source, from);
+    if is_empty {
+        remove(&mut call.txn, source);
     }
     Ok(true)
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::keys::remove;
 use super::list::{not_negative, signed};
 use super::metadata::{Group, KeySpec, categories, flags};
 use super::scanning::{parse_cursor, scan_from, write_scanned};
 use super::string::{value_of, write_text};
 use super::{Args, Command};
-use crate::config::Param;
+use crate::config::{EventClass, Param};
 use crate::error::Error;
 use crate::execute::Call;
 use crate::random::Random;
@@ -53,6 +54,9 @@ fn sadd(call: &mut Call<'_>) -> Result<(), Error> {
         let added = (2..args.len()).filter(|&index| set.add(value_of(args, index), limits)).count();
         (added, added > 0)
     });
+    if added > 0 {
+        call.txn.event(EventClass::SET, "sadd", key);
+    }
     call.reply.count(added);
     Ok(())
 }
@@ -81,6 +85,9 @@ fn srem(call: &mut Call<'_>) -> Result<(), Error> {
         let removed = (2..args.len()).filter(|&index| set.remove(value_of(args, index))).count();
         (removed, removed > 0)
     });
+    if removed > 0 {
+        call.txn.event(EventClass::SET, "srem", key);
+    }
     remove_if_empty(call, key)?;
     call.reply.count(removed);
     Ok(())
@@ -250,6 +257,7 @@ fn pop(call: &mut Call<'_>, key: &[u8], count: usize) -> Result<(), Error> {
     popped.expect(SET_IS_THERE);
     if count > 0 {
         call.txn.touch(key);
+        call.txn.event(EventClass::SET, "spop", key);
     }
     remove_if_empty(call, key)
 }
@@ -367,11 +375,14 @@ fn smove(call: &mut Call<'_>) -> Result<(), Error> {
     let is_member = change(call, source, |set| (set.contains(member), false));
     if is_member && source != destination {
         change(call, source, |set| (set.remove(member), true));
+        call.txn.event(EventClass::SET, "srem", source);
         remove_if_empty(call, source)?;
         if !is_there {
             call.txn.put(destination, Value::Set(Set::new(member, 1, limits)), None);
         }
-        change(call, destination, |set| (set.add(member, limits), true));
+        if change(call, destination, |set| (set.add(member, limits), true)) {
+            call.txn.event(EventClass::SET, "sadd", destination);
+        }
     }
     call.reply.flag(is_member);
     Ok(())
@@ -493,7 +504,7 @@ fn change<R>(call: &mut Call<'_>, key: &[u8], change: impl FnOnce(&mut Set) -> (
 
 fn remove_if_empty(call: &mut Call<'_>, key: &[u8]) -> Result<(), Error> {
     if size(call, key)? == Some(0) {
-        call.txn.remove(key);
+        remove(&mut call.txn, key);
     }
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! Sets of several sets: what is in all of them, in any of them, or in the first alone.
 
+use super::keys::remove;
 use super::list::not_negative;
 use super::metadata::{Group, KeySpec, categories, flags};
 use super::set::{limits, set};
 use super::string::write_text;
 use super::{Args, Command};
+use crate::config::EventClass;
 use crate::error::Error;
 use crate::execute::Call;
 use crate::keyspace::Txn;
@@ -94,7 +96,7 @@ const SINTERSTORE: Command = Command {
 };
 
 fn sinterstore(call: &mut Call<'_>) -> Result<(), Error> {
-    store(call, |sets, limits| Set::collect(common(sets), limits))
+    store(call, "sinterstore", |sets, limits| Set::collect(common(sets), limits))
 }
 
 const SUNION: Command = Command {
@@ -134,7 +136,7 @@ const SUNIONSTORE: Command = Command {
 };
 
 fn sunionstore(call: &mut Call<'_>) -> Result<(), Error> {
-    store(call, any)
+    store(call, "sunionstore", any)
 }
 
 const SDIFF: Command = Command {
@@ -174,7 +176,7 @@ const SDIFFSTORE: Command = Command {
 };
 
 fn sdiffstore(call: &mut Call<'_>) -> Result<(), Error> {
-    store(call, |sets, limits| Set::collect(only_first(sets), limits))
+    store(call, "sdiffstore", |sets, limits| Set::collect(only_first(sets), limits))
 }
 
 fn write_members<'t>(reply: &mut Reply<'_>, members: impl Iterator<Item = Text<'t>>) {
@@ -186,14 +188,17 @@ fn write_members<'t>(reply: &mut Reply<'_>, members: impl Iterator<Item = Text<'
 }
 
 /// Puts what is computed of the keys from the second on under the first, whatever is there.
-fn store(call: &mut Call<'_>, operation: Operation) -> Result<(), Error> {
+fn store(call: &mut Call<'_>, event: &'static str, operation: Operation) -> Result<(), Error> {
     let (args, limits) = (call.args, limits(call));
     let result = operation(&sets(&mut call.txn, args, 2..args.len())?, limits);
     call.reply.count(result.as_ref().map_or(0, Set::len));
     match result {
-        Some(set) => call.txn.put(args.at(1), Value::Set(set), None),
+        Some(set) => {
+            call.txn.put(args.at(1), Value::Set(set), None);
+            call.txn.event(EventClass::SET, event, args.at(1));
+        }
         None => {
-            call.txn.remove(args.at(1));
+            remove(&mut call.txn, args.at(1));
         }
     }
     Ok(())

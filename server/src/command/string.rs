@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-use super::expire::Expiry;
+use super::expire::{Expiry, change_deadline};
 use super::metadata::{Group, KeySpec, categories, flags};
 use super::{Args, Command};
-use crate::config::Param;
+use crate::config::{EventClass, Param};
 use crate::error::Error;
 use crate::execute::Call;
 use crate::resp::Reply;
@@ -81,6 +81,7 @@ fn set(call: &mut Call<'_>) -> Result<(), Error> {
         } else {
             call.txn.put(key, value, deadline_ms);
         }
+        note_set(call, key, deadline_ms);
     }
     match (options.get, wanted) {
         (true, _) => {}
@@ -88,6 +89,14 @@ fn set(call: &mut Call<'_>) -> Result<(), Error> {
         (false, false) => call.reply.null(),
     }
     Ok(())
+}
+
+/// Notes that a key was set, with a deadline or without.
+fn note_set(call: &mut Call<'_>, key: &[u8], deadline_ms: Option<i64>) {
+    call.txn.event(EventClass::STRING, "set", key);
+    if deadline_ms.is_some() {
+        call.txn.event(EventClass::GENERIC, "expire", key);
+    }
 }
 
 #[derive(Default)]
@@ -152,6 +161,7 @@ fn setnx(call: &mut Call<'_>) -> Result<(), Error> {
     let absent = !call.txn.contains(key);
     if absent {
         call.txn.put(key, value_of(call.args, 2), None);
+        note_set(call, key, None);
     }
     call.reply.flag(absent);
     Ok(())
@@ -198,6 +208,7 @@ fn psetex(call: &mut Call<'_>) -> Result<(), Error> {
 fn set_expiring(call: &mut Call<'_>, expiry: Expiry, name: &'static str) -> Result<(), Error> {
     let deadline_ms = expiry.deadline_ms(call.args.at(2), call.now_ms(), name)?;
     call.txn.put(call.args.at(1), value_of(call.args, 3), Some(deadline_ms));
+    note_set(call, call.args.at(1), Some(deadline_ms));
     call.reply.ok();
     Ok(())
 }
@@ -219,6 +230,7 @@ const GETSET: Command = Command {
 fn getset(call: &mut Call<'_>) -> Result<(), Error> {
     reply_with_value(call)?;
     call.txn.put(call.args.at(1), value_of(call.args, 2), None);
+    note_set(call, call.args.at(1), None);
     Ok(())
 }
 
@@ -239,6 +251,7 @@ const GETDEL: Command = Command {
 fn getdel(call: &mut Call<'_>) -> Result<(), Error> {
     if reply_with_value(call)? {
         call.txn.remove(call.args.at(1));
+        call.txn.event(EventClass::GENERIC, "del", call.args.at(1));
     }
     Ok(())
 }
@@ -275,14 +288,8 @@ fn getex(call: &mut Call<'_>) -> Result<(), Error> {
         _ => None,
     };
     write_text(&mut call.reply, present);
-    match deadline_ms {
-        Some(Some(deadline_ms)) if deadline_ms <= now_ms => {
-            call.txn.remove(key);
-        }
-        Some(deadline_ms) => {
-            call.txn.set_deadline(key, deadline_ms);
-        }
-        None => {}
+    if let Some(deadline_ms) = deadline_ms {
+        change_deadline(call, key, deadline_ms);
     }
     Ok(())
 }
@@ -390,6 +397,7 @@ fn set_pairs(call: &mut Call<'_>, name: &'static str) -> Result<(), Error> {
     }
     for index in (1..call.args.len()).step_by(2) {
         call.txn.put(call.args.at(index), value_of(call.args, index + 1), None);
+        note_set(call, call.args.at(index), None);
     }
     Ok(())
 }
@@ -413,6 +421,7 @@ fn append(call: &mut Call<'_>) -> Result<(), Error> {
     let (key, tail) = (call.args.at(1), call.args.at(2));
     let Some(entry) = call.txn.peek(key) else {
         call.txn.put(key, value_of(call.args, 2), None);
+        call.txn.event(EventClass::STRING, "append", key);
         call.reply.count(tail.len());
         return Ok(());
     };
@@ -422,6 +431,7 @@ fn append(call: &mut Call<'_>) -> Result<(), Error> {
         bytes.extend_from_slice(tail);
         bytes.len()
     });
+    call.txn.event(EventClass::STRING, "append", key);
     call.reply.count(length);
     Ok(())
 }
@@ -547,6 +557,7 @@ fn setrange(call: &mut Call<'_>) -> Result<(), Error> {
         bytes[offset..end].copy_from_slice(part);
         bytes.len()
     });
+    call.txn.event(EventClass::STRING, "setrange", key);
     call.reply.count(length);
     Ok(())
 }

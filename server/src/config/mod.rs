@@ -4,6 +4,7 @@
 //! and change either everything they were asked for or nothing. What a value causes is not known here: the code that
 //! reads it decides, or watches it with [`Config::on_change`].
 
+mod events;
 mod file;
 mod limits;
 mod quoting;
@@ -23,6 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::error::Error;
 use crate::value::glob;
+pub(crate) use events::EventClass;
 use limits::OutputLimits;
 pub(crate) use limits::{ClientClass, OutputLimit};
 use row::{Change, Default as RowDefault, Kind, Support};
@@ -151,6 +153,11 @@ impl Config {
     /// Whether how often a key is used counts, rather than when it was used last.
     pub(crate) fn counts_uses(&self) -> bool {
         table::POLICIES[self.number(Param::MaxMemoryPolicy) as usize].ends_with("lfu")
+    }
+
+    /// The classes of keyspace events that are published.
+    pub(crate) fn events(&self) -> EventClass {
+        EventClass::from_bits_retain(self.number(Param::NotifyKeyspaceEvents) as u16)
     }
 
     /// The file that the values came from, if there is one.

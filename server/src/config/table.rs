@@ -171,7 +171,7 @@ parameters! {
         .help(Keyspace, "make DEL act as UNLINK"),
     LazyUserFlush => flag("lazyfree-lazy-user-flush", false).no_difference(NO_FREEING)
         .help(Keyspace, "make FLUSHALL act as FLUSHALL ASYNC"),
-    NotifyKeyspaceEvents => words("notify-keyspace-events", Kind::Events, "").only(&[""], "redlet sends no notifications")
+    NotifyKeyspaceEvents => number("notify-keyspace-events", Kind::Events, 0)
         .help(Keyspace, "classes of events to publish"),
     LocaleCollate => text("locale-collate", "").only(&["", "C", "POSIX"], "redlet compares byte by byte")
         .help(Keyspace, "order of texts in SORT ALPHA"),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::events::EventClass;
 use super::limits::{self, OutputLimits};
 use super::row::{Kind, Row};
 use crate::value::number::parse_integer;
@@ -33,7 +34,7 @@ pub(super) fn parse(row: &Row, words: &[&str], present: &Value) -> Result<Value,
     let value = match row.kind {
         Kind::Text => Value::Text(word.into()),
         Kind::Directory => Value::Text(directory(word)?),
-        Kind::Events => Value::Text(events(word)?),
+        Kind::Events => Value::Number(EventClass::parse(word)?.bits().into()),
         kind => Value::Number(number(kind, word)?),
     };
     Ok(match (row.clamp, value) {
@@ -195,26 +196,6 @@ fn directory(word: &str) -> Result<Arc<str>, Reason> {
 }
 
 /// The event classes in the order in which Redis prints them; those before `A`'s limit are what `A` stands for.
-const EVENTS: &str = "g$lshzxetd";
-const EVENTS_BESIDE: &str = "nKEm";
-
-fn events(word: &str) -> Result<Arc<str>, Reason> {
-    if !word
-        .chars()
-        .all(|class| "A".contains(class) || EVENTS.contains(class) || EVENTS_BESIDE.contains(class))
-    {
-        return Err("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".into());
-    }
-    let all = word.contains('A') || EVENTS.chars().all(|class| word.contains(class));
-    let named = EVENTS.chars().filter(|&class| word.contains(class));
-    let mut text: String = if all { "A".into() } else { named.collect() };
-    // Redis prints the new-key class only beside classes that are named one by one.
-    text.extend(
-        EVENTS_BESIDE.chars().filter(|&class| word.contains(class) && !(all && class == 'n')),
-    );
-    Ok(text.into())
-}
-
 fn percentiles(words: &[&str]) -> Result<String, Reason> {
     let mut printed = Vec::with_capacity(words.len());
     for word in words {
@@ -271,6 +252,7 @@ pub(super) fn print(kind: Kind, value: &Value) -> String {
         (Kind::Flag, Value::Number(number)) => if *number == 0 { "no" } else { "yes" }.into(),
         (Kind::Choice(names), Value::Number(index)) => names[*index as usize].into(),
         (Kind::Choices(names), Value::Number(mask)) => print_choices(names, *mask),
+        (Kind::Events, Value::Number(bits)) => EventClass::from_bits_retain(*bits as u16).print(),
         (Kind::Octal { .. }, Value::Number(number)) => format!("{number:o}"),
         (Kind::MemoryOrPercent, Value::Number(number @ ..0)) => format!("{}%", -number),
         (_, Value::Number(number)) => number.to_string(),

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Entry, Keyspace, Run, Scope, Uses};
+use super::{Entry, Keyspace, Note, Run, Scope, Uses, Wanted};
 
 /// How many buckets are looked at together.
 const SAMPLE: usize = 4;
@@ -18,15 +18,23 @@ const GOLDEN_PART: u32 = 0x9e37_79b9;
 /// A database is swept further while at least one in so many keys with a deadline had expired.
 const WORTHWHILE: usize = 10;
 
+/// What the sweeper needs to know, and whom it tells.
+pub(crate) struct Sweep<'a> {
+    pub(crate) now_ms: i64,
+    pub(crate) out_of_time: &'a dyn Fn() -> bool,
+    pub(crate) wanted: &'a dyn Fn() -> Wanted,
+    pub(crate) announce: &'a dyn Fn(Vec<Note>),
+}
+
 impl Keyspace {
-    /// One round over all shards; false if it gave up because `out_of_time` said so. The next then
-    /// begins where it stopped.
-    pub(crate) fn sweep(&self, now_ms: i64, out_of_time: &dyn Fn() -> bool) -> bool {
+    /// One round over all shards; false if it gave up because it was out of time. The next then begins
+    /// where it stopped.
+    pub(crate) fn sweep(&self, sweep: &Sweep<'_>) -> bool {
         let first = self.swept.load(Ordering::Relaxed);
         for index in (0..self.shards.len()).map(|number| (first + number) % self.shards.len()) {
             for database in 0..self.databases {
-                while self.sweep_sample(index, database, now_ms) {
-                    if out_of_time() {
+                while self.sweep_sample(index, database, sweep) {
+                    if (sweep.out_of_time)() {
                         self.swept.store(index, Ordering::Relaxed);
                         return false;
                     }
@@ -37,8 +45,8 @@ impl Keyspace {
     }
 
     /// Looks at some buckets; true if it is worth going on.
-    fn sweep_sample(&self, index: usize, number: usize, now_ms: i64) -> bool {
-        let mut run = Run::new(self);
+    fn sweep_sample(&self, index: usize, number: usize, sweep: &Sweep<'_>) -> bool {
+        let (mut run, now_ms) = (Run::new(self), sweep.now_ms);
         let scope = Scope { database: number, now_ms, uses: Uses::Ignored };
         let mut txn = run.lock_one(index, scope);
         let Some(database) = txn.sole_database() else {
@@ -61,9 +69,11 @@ impl Keyspace {
                 break;
             }
         }
+        txn.observe((sweep.wanted)());
         for key in &expired {
             txn.expire(key);
         }
+        (sweep.announce)(txn.take_notes());
         is_moving || seen > 0 && expired.len() * WORTHWHILE >= seen
     }
 }

@@ -6,6 +6,7 @@
 mod entries;
 mod entry;
 mod expiry;
+mod notes;
 mod shard;
 mod txn;
 mod usage;
@@ -16,6 +17,8 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard};
 
 pub(crate) use entry::{Entry, SHARE_OF_TABLE};
+pub(crate) use expiry::Sweep;
+pub(crate) use notes::{Note, Wanted};
 pub(crate) use shard::Counters;
 use shard::Shard;
 pub(crate) use txn::{Run, Scope, Txn, Uses};

@@ -8,9 +8,11 @@ use std::ops::{Deref, DerefMut};
 use std::sync::MutexGuard;
 
 use super::entry::{Content, Draft, Entry, Kept};
+use super::notes::{Note, Notes, Wanted};
 use super::shard::{Counters, Database, Shard};
 use super::usage::{Counting, Usage};
 use super::{DatabaseFigures, Keyspace};
+use crate::config::EventClass;
 use crate::random::Random;
 use crate::storage::Found;
 use crate::value::Value;
@@ -25,6 +27,7 @@ pub(crate) struct Txn<'a> {
     database: usize,
     now_ms: i64,
     uses: Uses,
+    notes: Notes,
 }
 
 /// What a transaction is about, beside its keys.
@@ -254,7 +257,8 @@ impl<'a> Txn<'a> {
         scope: Scope,
     ) -> Self {
         let Scope { database, now_ms, uses } = scope;
-        Txn { keyspace, guards, locked_key, database, now_ms, uses }
+        let notes = Notes::new(Wanted::empty());
+        Txn { keyspace, guards, locked_key, database, now_ms, uses, notes }
     }
 
     /// A transaction within this one, which holds the same for somebody else's command.
@@ -273,7 +277,9 @@ impl<'a> Txn<'a> {
             ),
         };
         let scope = Scope { database, now_ms: self.now_ms, uses };
-        Txn::new(self.keyspace, guards, LockedKey::NONE, scope)
+        let mut txn = Txn::new(self.keyspace, guards, LockedKey::NONE, scope);
+        txn.observe(self.notes.wanted());
+        txn
     }
 }
 
@@ -294,6 +300,21 @@ impl Txn<'_> {
         self.locked_key.place = Place::Unknown;
     }
 
+    /// From here on, what somebody wants to know is noted down.
+    pub(crate) fn observe(&mut self, wanted: Wanted) {
+        self.notes = Notes::new(wanted);
+    }
+
+    /// What has been noted down so far.
+    pub(crate) fn take_notes(&mut self) -> Vec<Note> {
+        self.notes.take()
+    }
+
+    /// Notes down what a command has done to a key.
+    pub(crate) fn event(&mut self, class: EventClass, name: &'static str, key: &[u8]) {
+        self.notes.event(class, name, self.database, key);
+    }
+
     /// From here on, looking at an entry does not count as using it.
     pub(crate) const fn ignore_usage(&mut self) {
         self.uses = Uses::Ignored;
@@ -309,7 +330,7 @@ impl Txn<'_> {
         let (hash, uses, now_ms) = (self.hash(key), self.uses, self.now_ms);
         let mut slice = self.slice(hash);
         let Some(found) = slice.find(hash, key) else {
-            slice.counters.misses += 1;
+            slice.note_miss(key);
             return None;
         };
         slice.counters.hits += 1;
@@ -398,7 +419,7 @@ impl Txn<'_> {
         let Some(found) = slice.find(hash, key) else {
             return false;
         };
-        slice.counters.changes += 1;
+        slice.note_change(key);
         slice.change().remove(hash, found);
         true
     }
@@ -408,7 +429,7 @@ impl Txn<'_> {
         let hash = self.hash(key);
         let mut slice = self.slice(hash);
         let found = slice.find(hash, key)?;
-        slice.counters.changes += 1;
+        slice.note_change(key);
         Some(slice.change().take(hash, found))
     }
 
@@ -419,7 +440,7 @@ impl Txn<'_> {
         let Some(found) = slice.find(hash, key) else {
             return false;
         };
-        slice.counters.changes += 1;
+        slice.note_change(key);
         slice.change().set_deadline(found, deadline_ms);
         true
     }
@@ -438,7 +459,7 @@ impl Txn<'_> {
     /// Notes that a key was changed.
     pub(crate) fn touch(&mut self, key: &[u8]) {
         let hash = self.hash(key);
-        self.slice(hash).counters.changes += 1;
+        self.slice(hash).note_change(key);
     }
 
     /// Removes a key if its time is over.
@@ -453,10 +474,11 @@ impl Txn<'_> {
 
     /// The slice of the selected database that holds what has this hash.
     fn slice(&mut self, hash: u64) -> Slice<'_> {
-        let (database, now_ms, hasher) = (self.database, self.now_ms, &self.keyspace.hasher);
+        let (number, now_ms, hasher) = (self.database, self.now_ms, &self.keyspace.hasher);
         let shard = shard_mut(self.keyspace, &mut self.guards, hash);
-        let (database, counters) = shard.counted(database, hasher);
-        Slice { database, counters, locked_key: &mut self.locked_key, now_ms }
+        let (database, counters) = shard.counted(number, hasher);
+        let (locked_key, notes) = (&mut self.locked_key, &mut self.notes);
+        Slice { database, number, counters, locked_key, now_ms, notes }
     }
 
     /// Has what has these hashes brought near, all at the same time.
@@ -485,9 +507,11 @@ fn shard_mut<'t>(keyspace: &Keyspace, guards: &'t mut Guards<'_>, hash: u64) -> 
 /// A database in one shard, and what is counted there.
 struct Slice<'t> {
     database: &'t mut Database,
+    number: usize,
     counters: &'t mut Counters,
     locked_key: &'t mut LockedKey,
     now_ms: i64,
+    notes: &'t mut Notes,
 }
 
 impl Slice<'_> {
@@ -499,7 +523,7 @@ impl Slice<'_> {
             Place::At(found) if is_locked => return Some(found),
             _ => {}
         }
-        let found = self.database.find(hash, key).filter(|&found| !self.expire(hash, found));
+        let found = self.database.find(hash, key).filter(|&found| !self.expire(hash, found, key));
         if is_locked {
             self.locked_key.place = found.map_or(Place::None, Place::At);
         }
@@ -507,13 +531,25 @@ impl Slice<'_> {
     }
 
     /// Removes an entry if its time is over; whether it was.
-    fn expire(&mut self, hash: u64, found: Found) -> bool {
+    fn expire(&mut self, hash: u64, found: Found, key: &[u8]) -> bool {
         let is_expired = self.database.is_expired(found, self.now_ms);
         if is_expired {
             self.counters.expired += 1;
+            self.notes.event(EventClass::EXPIRED, "expired", self.number, key);
+            self.notes.changed(key);
             self.change().remove(hash, found);
         }
         is_expired
+    }
+
+    fn note_miss(&mut self, key: &[u8]) {
+        self.counters.misses += 1;
+        self.notes.event(EventClass::MISS, "keymiss", self.number, key);
+    }
+
+    fn note_change(&mut self, key: &[u8]) {
+        self.counters.changes += 1;
+        self.notes.changed(key);
     }
 
     /// The database, to be changed: what was known of places is no longer certain.
@@ -527,13 +563,16 @@ impl Slice<'_> {
         let found = match self.locked_key.place {
             Place::None if self.locked_key.is(draft.key) => None,
             Place::At(found) if self.locked_key.is(draft.key) => Some(found),
-            _ => self.database.find(hash, draft.key),
+            _ => self.find(hash, draft.key),
         };
         self.store(hash, found, draft);
     }
 
     fn store(&mut self, hash: u64, found: Option<Found>, draft: Draft<'_>) {
-        self.counters.changes += 1;
+        self.note_change(draft.key);
+        if found.is_none() {
+            self.notes.event(EventClass::NEW, "new", self.number, draft.key);
+        }
         match found {
             Some(found) => self.change().replace(found, draft),
             None => self.change().insert(hash, draft),
@@ -613,6 +652,7 @@ impl Txn<'_> {
 
     /// Empties the database; how many keys it had.
     pub(crate) fn flush(&mut self) -> usize {
+        self.notes.flushed();
         let (database, keyspace) = (self.database, self.keyspace);
         let mut removed = 0;
         for shard in self.shards_mut() {

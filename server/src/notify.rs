@@ -1,0 +1,62 @@
+//! Telling those who want to know what happened to keys.
+
+use crate::config::{ClientClass, EventClass};
+use crate::engine::Engine;
+use crate::keyspace::{Note, Sweep, Wanted};
+use crate::pubsub::Kind;
+
+impl Engine {
+    /// What somebody wants to know of the keys that a command changes.
+    pub(crate) fn wanted(&self) -> Wanted {
+        let mut wanted = Wanted::empty();
+        wanted.set(Wanted::EVENTS, !self.config.events().is_empty());
+        wanted
+    }
+
+    /// Tells what happened, in the order in which it did. The shards of the keys are still held, so
+    /// that what is told of a key is in order, whoever changes it.
+    pub(crate) fn announce(&self, notes: Vec<Note>, now_ms: i64) {
+        for note in notes {
+            match note {
+                Note::Event { class, name, database, key } => {
+                    self.publish_event(class, name, database, &key, now_ms);
+                }
+                Note::Changed { .. } | Note::Flushed => {}
+            }
+        }
+    }
+
+    /// One round of removing what has expired; false if time was over before its end.
+    pub(crate) fn sweep(&self, out_of_time: &dyn Fn() -> bool) -> bool {
+        let now_ms = self.clock.now_ms();
+        self.keyspace.sweep(&Sweep {
+            now_ms,
+            out_of_time,
+            wanted: &|| self.wanted(),
+            announce: &|notes| self.announce(notes, now_ms),
+        })
+    }
+
+    fn publish_event(
+        &self,
+        class: EventClass,
+        name: &str,
+        database: usize,
+        key: &[u8],
+        now_ms: i64,
+    ) {
+        let chosen = self.config.events();
+        if !chosen.contains(class) || !self.pubsub.are_any() {
+            return;
+        }
+        let limit = self.config.output_limit(ClientClass::Pubsub);
+        if chosen.contains(EventClass::KEYSPACE) {
+            let channel = [format!("__keyspace@{database}__:").as_bytes(), key].concat();
+            self.pubsub.publish(Kind::Channel, &channel, name.as_bytes(), limit, now_ms);
+        }
+        if chosen.contains(EventClass::KEYEVENT) {
+            let channel = format!("__keyevent@{database}__:{name}");
+            self.pubsub.publish(Kind::Channel, channel.as_bytes(), key, limit, now_ms);
+        }
+    }
+}
