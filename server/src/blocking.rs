@@ -251,7 +251,8 @@ impl Serving<'_> {
             flow: Flow::Continue,
         };
         let result = (waiter.row.command.run)(&mut call);
-        call.announce();
+        let notes = call.txn.take_notes();
+        engine.announce(notes, Some(waiter.client.id), self.moment.now_ms());
         let ready = made_ready(&call.txn, call.row, call.args);
         let waits_on = matches!(call.flow, Flow::Block(_));
         drop(call);

@@ -25,6 +25,11 @@ bitflags! {
         const CLOSING = 1 << 5;
         /// Is subscribed to something.
         const PUBSUB = 1 << 6;
+        /// Is told when keys change that it has read, or others in its place.
+        const TRACKING = 1 << 7;
+        /// Whoever was to be told in its place is gone.
+        const TRACKING_BROKEN = 1 << 8;
+        const TRACKING_BROADCAST = 1 << 9;
     }
 }
 
@@ -65,6 +70,8 @@ pub(crate) struct Seen {
     pub(crate) sent: AtomicU64,
     /// How many channels, patterns and shard channels it is subscribed to.
     pub(crate) subscriptions: [AtomicUsize; 3],
+    /// The client that is told of changes in its place: 0 is itself, -1 nobody.
+    pub(crate) redirect: AtomicI64,
 }
 
 /// What others leave for a connection to send, and how they wake it.
@@ -251,7 +258,12 @@ impl Seen {
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             subscriptions: [const { AtomicUsize::new(0) }; 3],
+            redirect: AtomicI64::new(-1),
         }
+    }
+
+    pub(crate) fn protocol(&self) -> Protocol {
+        if self.protocol.load(Ordering::Relaxed) == 3 { Protocol::Resp3 } else { Protocol::Resp2 }
     }
 
     pub(crate) fn set_protocol(&self, protocol: Protocol) {
@@ -285,6 +297,10 @@ impl Registry {
 
     pub(crate) fn len(&self) -> usize {
         self.count.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn get(&self, id: u64) -> Option<Arc<Client>> {
+        self.clients.get(&id).map(|client| Arc::clone(&client))
     }
 
     /// All clients in the order they came.

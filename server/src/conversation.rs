@@ -89,6 +89,7 @@ impl Conversation {
     pub(crate) fn execute_pending(&mut self) -> Option<Wait> {
         self.session.moment.renew(&self.engine.clock);
         let wait = self.execute_runs();
+        self.engine.end_cycle();
         self.session.tally.flush(&self.engine.stats);
         let seen = &self.session.client.seen;
         seen.last_used_ms.store(self.session.moment.now_ms(), Ordering::Relaxed);

@@ -68,6 +68,7 @@ impl Direct {
         execute(&self.engine, &mut self.session, args, &mut self.output, &mut run);
         // Nobody has to wait while the reply is read.
         drop(run);
+        self.engine.end_cycle();
         self.session.tally.flush(&self.engine.stats);
         match self.reply() {
             Value::SimpleError { data, .. } => Err(Error::Text(data.as_bytes().to_vec().into())),

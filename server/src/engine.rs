@@ -18,6 +18,7 @@ use crate::random::Random;
 use crate::session::Session;
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
+use crate::tracking::Tracking;
 
 /// So many that two threads seldom want the same one.
 const SHARDS_PER_PROCESSOR: usize = 4;
@@ -33,6 +34,7 @@ pub(crate) struct Engine {
     pub(crate) latency: LatencyMonitor,
     pub(crate) monitors: Monitors,
     pub(crate) pubsub: PubSub,
+    pub(crate) tracking: Tracking,
     pub(crate) pause: Pause,
     pub(crate) blocking: Blocking,
     pub(crate) run_id: String,
@@ -69,6 +71,7 @@ impl Engine {
             latency: LatencyMonitor::default(),
             monitors: Monitors::default(),
             pubsub: PubSub::new(&random),
+            tracking: Tracking::new(&random),
             pause: Pause::default(),
             blocking: Blocking::default(),
             run_id: random.hexadecimal(40),
@@ -113,6 +116,7 @@ impl Engine {
             self.keyspace.leave(&waiter.ticket);
         }
         self.pubsub.forget(&mut session.subscriptions, client);
+        self.tracking.stop(&mut session.tracked, client);
         self.monitors.remove(client);
         self.clients.remove(client.id);
     }

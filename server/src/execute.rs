@@ -90,6 +90,7 @@ pub(crate) fn execute(
         session.messages.drain(..).for_each(|message| output.share(&message));
     }
     session.replies = session.replies.after_request();
+    session.tracked.spend(Some(row));
     let tracked = engine.config.enabled(Param::LatencyTracking);
     session.tally.add(&engine.stats, Executed { row: row.id, tracked, spent_ns });
     account(engine, session, row, spent_ns, redacted.shown(args));
@@ -118,6 +119,10 @@ fn run(
     call.txn.observe(engine.wanted());
     let result = (row.command.run)(&mut call);
     call.announce();
+    if call.session.tracked.remembers() && row.command.flags.contains(CommandFlags::READONLY) {
+        let keys = locate::keys(row.command, args);
+        engine.tracking.remember(call.session.client.id, keys);
+    }
     if let Flow::Block(wish) = call.flow {
         engine.blocking.enter(&mut call, wish);
     } else if call.txn.is_awaited() {
@@ -190,6 +195,7 @@ fn refuse(engine: &Engine, session: &mut Session, error: &Error, output: &mut Ou
         Reply::new(output, session.protocol()).error(error);
     }
     session.replies = session.replies.after_request();
+    session.tracked.spend(None);
     Flow::Continue
 }
 
@@ -293,11 +299,9 @@ impl Call<'_> {
         if notes.is_empty() {
             return;
         }
-        self.engine.announce(notes, self.now_ms());
-        if self.session.subscriptions.are_any() {
-            let messages = self.session.client.take_messages();
-            self.session.messages.extend(messages);
-        }
+        self.engine.announce(notes, Some(self.session.client.id), self.now_ms());
+        let messages = self.session.client.take_messages();
+        self.session.messages.extend(messages);
     }
 
     /// Has the client wait. Who cannot be kept waiting has waited in vain.

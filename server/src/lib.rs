@@ -38,7 +38,7 @@
 //! | `blocking` | clients that wait for keys |
 //! | `pause`, `monitor` | holding requests back, showing them to others |
 //! | `notify` | telling what happened to keys |
-//! | `pubsub` | who is subscribed to what |
+//! | `pubsub`, `tracking` | who is subscribed to what, and who has which keys cached |
 //! | `stats`, `slowlog`, `latency` | what is counted and remembered of requests |
 //! | `error`, `text` | the texts of errors, and small texts for people |
 //! | `keyspace` | shards, locks, entries, expiry |
@@ -75,6 +75,7 @@ mod slowlog;
 mod stats;
 mod storage;
 mod text;
+mod tracking;
 mod transport;
 mod value;
 

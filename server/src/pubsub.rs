@@ -294,8 +294,8 @@ impl<'m> Message<'m> {
     }
 
     fn encoded(&mut self, client: &Client) -> Bytes {
-        let speaks_resp3 = client.seen.protocol.load(Ordering::Relaxed) == 3;
-        let (at, protocol) = if speaks_resp3 { (1, Protocol::Resp3) } else { (0, Protocol::Resp2) };
+        let protocol = client.seen.protocol();
+        let at = usize::from(protocol == Protocol::Resp3);
         let parts = self.parts;
         let encode = || {
             let mut output = Output::default();

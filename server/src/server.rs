@@ -355,6 +355,7 @@ async fn background(engine: Arc<Engine>) {
             let effort = engine.config.number(Param::ActiveExpireEffort).clamp(1, 10) as u32;
             sweep(&engine, round * (SWEEP_PERCENT + 2 * effort) / 100).await;
         }
+        engine.limit_tracking();
         engine.stats.sample(engine.clock.now_us());
         end_slow(&engine);
         end_idle(&engine);

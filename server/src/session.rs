@@ -10,6 +10,7 @@ use crate::clock::Moment;
 use crate::pubsub::Subscriptions;
 use crate::resp::Protocol;
 use crate::stats::Tally;
+use crate::tracking::Tracked;
 
 pub(crate) struct Session {
     pub(crate) client: Arc<Client>,
@@ -22,6 +23,7 @@ pub(crate) struct Session {
     /// What has not been added to the server's statistics yet.
     pub(crate) tally: Tally,
     pub(crate) subscriptions: Subscriptions,
+    pub(crate) tracked: Tracked,
     /// What the client gets after the present reply, even if it wants no replies.
     pub(crate) messages: Vec<Bytes>,
     database: usize,
@@ -48,6 +50,7 @@ impl Session {
             direct: false,
             tally: Tally::default(),
             subscriptions: Subscriptions::default(),
+            tracked: Tracked::default(),
             messages: Vec::new(),
             client,
             database: 0,

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::introspection::help;
 use super::metadata::{Group, categories, flags};
+use super::tracking::{CLIENT_CACHING, CLIENT_GETREDIR, CLIENT_TRACKING, CLIENT_TRACKINGINFO};
 use super::{Args, Command, Table};
 use crate::clients::{Client, ClientFlags};
 use crate::error::Error;
@@ -23,6 +24,7 @@ const CLIENT: Command = Command {
     complexity: "Depends on subcommand.",
     summary: "Looks at, names and ends connections.",
     subcommands: &[
+        &CLIENT_CACHING,
         &CLIENT_GETNAME,
         &CLIENT_GETREDIR,
         &CLIENT_HELP,
@@ -36,6 +38,8 @@ const CLIENT: Command = Command {
         &CLIENT_REPLY,
         &CLIENT_SETINFO,
         &CLIENT_SETNAME,
+        &CLIENT_TRACKING,
+        &CLIENT_TRACKINGINFO,
         &CLIENT_UNBLOCK,
         &CLIENT_UNPAUSE,
     ],
@@ -160,23 +164,6 @@ pub(super) fn check_name(name: &[u8], what: &str) -> Result<(), Error> {
     Err(Error::format(format_args!("{what} {rest}")))
 }
 
-const CLIENT_GETREDIR: Command = Command {
-    name: "getredir",
-    arity: 2,
-    flags: flags("noscript loading stale"),
-    categories: categories("connection"),
-    group: Group::Connection,
-    since: "6.0.0",
-    summary: "Tells where the invalidations of tracked keys go: nowhere, as nothing is tracked.",
-    run: client_getredir,
-    ..Command::BASE
-};
-
-fn client_getredir(call: &mut Call<'_>) -> Result<(), Error> {
-    call.reply.integer(-1);
-    Ok(())
-}
-
 const CLIENT_INFO: Command = Command {
     name: "info",
     arity: 2,
@@ -298,7 +285,7 @@ fn describe(client: &Client, now_ms: i64) -> String {
         line,
         "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={} db={} sub={channels} psub={patterns} ssub={shard} \
          multi=-1 qbuf={unread} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={unsent} oll=0 \
-         omem={unsent} tot-mem={} events=r cmd={last_command} user={} redir=-1 resp={} \
+         omem={unsent} tot-mem={} events=r cmd={last_command} user={} redir={} resp={} \
          lib-name={} lib-ver={}",
         client.id,
         client.address,
@@ -310,6 +297,7 @@ fn describe(client: &Client, now_ms: i64) -> String {
         seen.database.load(Ordering::Relaxed),
         unread + unsent,
         text(&names.user),
+        seen.redirect.load(Ordering::Relaxed),
         seen.protocol.load(Ordering::Relaxed),
         text(&names.library),
         text(&names.library_version),
@@ -323,6 +311,9 @@ fn flag_letters(flags: ClientFlags) -> String {
         (ClientFlags::MONITOR, 'O'),
         (ClientFlags::PUBSUB, 'P'),
         (ClientFlags::WAITING, 'b'),
+        (ClientFlags::TRACKING, 't'),
+        (ClientFlags::TRACKING_BROKEN, 'R'),
+        (ClientFlags::TRACKING_BROADCAST, 'B'),
         (ClientFlags::CLOSING, 'c'),
         (ClientFlags::UNIX_SOCKET, 'U'),
         (ClientFlags::NO_EVICT, 'e'),

@@ -266,6 +266,7 @@ fn reset(call: &mut Call<'_>) -> Result<(), Error> {
     session.client.lower(ClientFlags::NO_EVICT.union(ClientFlags::NO_TOUCH));
     call.engine.monitors.remove(&session.client);
     call.engine.pubsub.forget(&mut session.subscriptions, &session.client);
+    call.engine.tracking.stop(&mut session.tracked, &session.client);
     call.reply.switch(Protocol::Resp2);
     call.reply.simple("RESET");
     Ok(())

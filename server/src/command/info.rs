@@ -188,7 +188,7 @@ fn clients(lines: &mut Lines<'_>, engine: &Engine) {
     let subscribed = all.iter().filter(|client| client.has(ClientFlags::PUBSUB)).count();
     let waiting = all.iter().filter(|client| client.has(ClientFlags::WAITING)).count();
     lines.line("blocked_clients", waiting);
-    lines.zeros(&["tracking_clients"]);
+    lines.line("tracking_clients", engine.tracking.totals().clients);
     lines.line("pubsub_clients", subscribed);
     lines.zeros(&["watching_clients"]);
     lines.line("clients_in_timeout_table", engine.blocking.timed());
@@ -311,7 +311,12 @@ fn stats(lines: &mut Lines<'_>, engine: &Engine) {
     lines.line("pubsub_patterns", subscribed.patterns);
     lines.line("pubsubshard_channels", subscribed.shard);
     lines.zeros(UNUSED_STATS);
+    let tracked = engine.tracking.totals();
     lines.lines(&[
+        ("tracking_total_keys", &tracked.keys),
+        ("tracking_total_items", &tracked.items),
+        ("tracking_total_prefixes", &tracked.prefixes),
+        ("unexpected_error_replies", &0),
         ("total_error_replies", &stats.errors().values().sum::<u64>()),
         ("dump_payload_sanitizations", &0),
         ("total_reads_processed", &read(&stats.reads)),
@@ -342,10 +347,6 @@ const UNUSED_STATS: &[&str] = &[
     "active_defrag_key_misses",
     "total_active_defrag_time",
     "current_active_defrag_time",
-    "tracking_total_keys",
-    "tracking_total_items",
-    "tracking_total_prefixes",
-    "unexpected_error_replies",
 ];
 
 fn replication(lines: &mut Lines<'_>, engine: &Engine) {

@@ -81,14 +81,6 @@ pub(super) fn move_element(call: &mut Call<'_>, from: End, to: End) -> Result<bo
     let element = Text::shared(&element);
     write_text(&mut call.reply, element);
     let limit = Limit::of(call);
-    let is_empty = change(call, source, |list, _| {
-        list.drop_end(from);
-        if source == destination {
-            list.push(to, element);
-        }
-        limit.note_shrinking(list);
-        list.is_empty()
-    });
     if source != destination {
         if !is_there {
             call.txn.put(destination, Value::List(List::new()), None);
@@ -98,6 +90,14 @@ pub(super) fn move_element(call: &mut Call<'_>, from: End, to: End) -> Result<bo
             list.push(to, element);
         });
     }
+    let is_empty = change(call, source, |list, _| {
+        list.drop_end(from);
+        if source == destination {
+            list.push(to, element);
+        }
+        limit.note_shrinking(list);
+        list.is_empty()
+    });
     note_push(call, destination, to);
     note_pop(call, source, from);
     if is_empty {

@@ -37,6 +37,7 @@ mod slowlog;
 mod string;
 mod table;
 mod timeout;
+mod tracking;
 mod usage;
 
 pub(crate) use args::Args;

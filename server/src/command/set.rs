@@ -380,7 +380,11 @@ fn smove(call: &mut Call<'_>) -> Result<(), Error> {
         if !is_there {
             call.txn.put(destination, Value::Set(Set::new(member, 1, limits)), None);
         }
-        if change(call, destination, |set| (set.add(member, limits), true)) {
+        let add = |set: &mut Set| {
+            let is_new = set.add(member, limits);
+            (is_new, is_new)
+        };
+        if change(call, destination, add) {
             call.txn.event(EventClass::SET, "sadd", destination);
         }
     }

@@ -29,7 +29,7 @@ pub(crate) enum Note {
     Changed {
         key: Box<[u8]>,
     },
-    /// All keys of a database are gone.
+    /// All keys are gone, of one database at least.
     Flushed,
 }
 
@@ -70,7 +70,8 @@ impl Notes {
     }
 
     pub(super) fn flushed(&mut self) {
-        if self.wanted.contains(Wanted::CHANGES) {
+        let is_last = matches!(self.list.last(), Some(Note::Flushed));
+        if self.wanted.contains(Wanted::CHANGES) && !is_last {
             self.list.push(Note::Flushed);
         }
     }

@@ -607,16 +607,27 @@ impl Txn<'_> {
 
     /// Visits the keys at a cursor and gives the next, 0 at the end. The lowest bits of a cursor
     /// are the shard, the rest is the place in its table.
-    pub(crate) fn scan(&self, cursor: u64, mut visit: impl FnMut(Entry<'_>)) -> u64 {
+    /// Keys whose time is over are removed.
+    pub(crate) fn scan(&mut self, cursor: u64, mut visit: impl FnMut(Entry<'_>)) -> u64 {
+        let (now_ms, mut expired) = (self.now_ms, Vec::new());
+        let next = self.visit_at(cursor, |entry| {
+            if entry.is_expired(now_ms) {
+                expired.push(Box::<[u8]>::from(entry.key()));
+            } else {
+                visit(entry);
+            }
+        });
+        for key in &expired {
+            self.expire(key);
+        }
+        next
+    }
+
+    fn visit_at(&self, cursor: u64, visit: impl FnMut(Entry<'_>)) -> u64 {
         let shards = self.keyspace.shards.len() as u64;
         let (shard, place) = (cursor % shards, cursor / shards);
         let Some(locked) = self.shards().nth(shard as usize) else {
             return 0;
-        };
-        let visit = |entry: Entry<'_>| {
-            if !entry.is_expired(self.now_ms) {
-                visit(entry);
-            }
         };
         let database = locked.database(self.database);
         match database.map_or(0, |database| database.scan(place, visit)) {
@@ -626,28 +637,34 @@ impl Txn<'_> {
         }
     }
 
-    /// A key picked at random, each about as likely as any other.
-    pub(crate) fn random_key(&self, random: &Random) -> Option<Box<[u8]>> {
+    /// A key picked at random, each about as likely as any other. Those whose time is over are removed.
+    pub(crate) fn random_key(&mut self, random: &Random) -> Option<Box<[u8]>> {
         const ATTEMPTS: usize = 400;
-        let databases = self.shards().map(|shard| shard.database(self.database));
-        let lengths = databases.clone().map(|database| database.map_or(0, Database::len));
-        let total: usize = lengths.clone().sum();
         for _ in 0..ATTEMPTS {
-            let mut at = random.below(total.max(1));
-            let picked = lengths.clone().position(|length| {
-                let inside = at < length;
-                at = at.saturating_sub(length);
-                inside
-            })?;
-            if let Some(entry) = databases.clone().nth(picked)??.pick(random.next())
-                && !entry.is_expired(self.now_ms)
+            if let Some(key) = self.pick(random)?
+                && self.contains(&key)
             {
-                return Some(entry.key().into());
+                return Some(key);
             }
         }
         let mut first = None;
         self.for_each(|entry| first = first.take().or_else(|| Some(entry.key().into())));
         first
+    }
+
+    /// A key out of all slots, if the one that was drawn is full; nothing at all if none is.
+    fn pick(&self, random: &Random) -> Option<Option<Box<[u8]>>> {
+        let databases = self.shards().map(|shard| shard.database(self.database));
+        let lengths = databases.clone().map(|database| database.map_or(0, Database::len));
+        let total: usize = lengths.clone().sum();
+        let mut at = random.below(total.max(1));
+        let picked = lengths.clone().position(|length| {
+            let inside = at < length;
+            at = at.saturating_sub(length);
+            inside
+        })?;
+        let entry = databases.clone().nth(picked)??.pick(random.next());
+        Some(entry.map(|entry| entry.key().into()))
     }
 
     /// Empties the database; how many keys it had.
