@@ -11,11 +11,15 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE / ".work"
+PEERS = HERE.parent.parent / "scripts/peers"
 NODE = HERE / "node"
 PYTHON = HERE / "python"
 VENV_PYTHON = WORK / "python/bin/python"
 GEMS = WORK / "gems"
 GEM = ("redis", "4.8.1")
+
+# Programs of the real servers, as clients; the files that drive them are Python without packages.
+TOOLS = ("redis-cli", "valkey-cli")
 
 
 def program(language):
@@ -25,6 +29,8 @@ def program(language):
     if language == "bun":
         found = bun_binary()
         return [str(found)] if found else []
+    if language in TOOLS:
+        return [sys.executable] if tool(language) else []
     found = shutil.which(language)
     return [found] if found else []
 
@@ -35,9 +41,18 @@ def bun_binary():
     return next((path for path in [*modules.glob("@oven/bun-*/bin/bun"), modules / "bun/bin/bun.exe"] if path.exists()), None)
 
 
+@cache
+def tool(name):
+    """Where a program of the real servers is: among the peers, or on PATH; None when nowhere."""
+    found = subprocess.run([PEERS, "path", name], capture_output=True, text=True)
+    return found.stdout.strip() if found.returncode == 0 else shutil.which(name)
+
+
 def environment(language, base):
     if language == "ruby":
         return {**base, "GEM_PATH": f"{GEMS}:{base.get('GEM_PATH', '')}"}
+    if language in TOOLS:
+        return {**base, "REDIS_CLI": tool(language)}
     return base
 
 
@@ -46,8 +61,9 @@ def obstacle(language, least_version):
     """Why clients of this language cannot run here; empty when they can."""
     command = program(language)
     if not command:
-        return f"there is no {language} here; --install may bring it"
-    version = major_version(command)
+        remedy = "scripts/peers install" if language in TOOLS else "--install"
+        return f"there is no {language} here; {remedy} may bring it"
+    version = major_version([tool(language)] if language in TOOLS else command)
     if version < least_version:
         return f"{language} {version} is older than the {least_version} that this client needs"
     if not packages_current(language):
@@ -62,6 +78,8 @@ def major_version(command):
 
 
 def packages_current(language):
+    if language in TOOLS:
+        return True
     if language == "ruby":
         return ruby_has_client()
     if language == "python":

@@ -1,15 +1,26 @@
-// The client that is built into Bun.
+// The client that is built into Bun. It has no patterns, no sharded channels and no messages in bytes,
+// and does not subscribe again when its connection broke.
 
 import { RedisClient } from 'bun';
+import { cache } from './cache.mjs';
+import { channels } from './channels.mjs';
 import { runAll } from './harness.mjs';
 import { idempotency } from './idempotency.mjs';
 import { mutex } from './mutex.mjs';
+import { queue } from './jobs.mjs';
 
-function start({ host, port, username, password, db, name }) {
+// What the library calls as the scenarios do.
+const SAME_CALLS = [
+  'get', 'del', 'setnx', 'expire', 'ttl', 'pttl', 'ping', 'incr', 'mget', 'keys',
+  'lpush', 'rpush', 'lpop', 'rpop', 'lmove', 'rpoplpush', 'lrem', 'llen', 'lrange', 'blmove',
+  'sadd', 'srem', 'smembers', 'sismember', 'scard', 'publish',
+];
+
+function start({ host, port, username, password, db, name, patient }) {
   const user = password === undefined ? '' : `${username ?? ''}:${encodeURIComponent(password)}@`;
   const redis = new RedisClient(`redis://${user}${host}:${port}/${db}`, {
     connectionTimeout: 2000,
-    enableOfflineQueue: false,
+    enableOfflineQueue: Boolean(patient),
     maxRetries: 1000,
   });
   const errors = [];
@@ -17,6 +28,7 @@ function start({ host, port, username, password, db, name }) {
   const connecting = redis.connect();
   connecting.catch((error) => errors.push(error));
   return {
+    ...Object.fromEntries(SAME_CALLS.map((call) => [call, (...words) => redis[call](...words)])),
     errors,
     // It sets no name of its own, and says of any refusal only that the connection was closed.
     keepsName: false,
@@ -28,14 +40,12 @@ function start({ host, port, username, password, db, name }) {
     lock: (key, value, seconds) => redis.set(key, value, 'EX', seconds, 'NX'),
     lockMs: (key, value, ms) => redis.set(key, value, 'PX', ms, 'NX'),
     setFor: (key, value, seconds) => redis.set(key, value, 'EX', seconds),
-    get: (key) => redis.get(key),
-    del: (key) => redis.del(key),
-    setnx: (key, value) => redis.setnx(key, value),
-    expire: (key, seconds) => redis.expire(key, seconds),
-    ttl: (key) => redis.ttl(key),
-    pttl: (key) => redis.pttl(key),
-    ping: () => redis.ping(),
     command: (name, ...words) => redis.send(name, words),
+    brpop: (keys, seconds) => redis.brpop(...keys, seconds),
+    blpop: (keys, seconds) => redis.blpop(...keys, seconds),
+    scan: (pattern) => scan(redis, pattern),
+    subscribe: (names, listener) => redis.subscribe(names, listener),
+    unsubscribe: (...names) => redis.unsubscribe(names),
     // There is no graceful end but to wait for what was sent.
     quit: async () => {
       await redis.ping();
@@ -45,4 +55,15 @@ function start({ host, port, username, password, db, name }) {
   };
 }
 
-await runAll({ start }, { ...mutex, ...idempotency });
+async function scan(redis, pattern) {
+  const found = [];
+  let cursor = '0';
+  do {
+    const [next, keys] = await redis.scan(cursor, 'MATCH', pattern, 'COUNT', 50);
+    found.push(...keys);
+    cursor = next;
+  } while (cursor !== '0');
+  return found;
+}
+
+await runAll({ start }, { ...mutex, ...idempotency, ...queue, ...channels, ...cache });

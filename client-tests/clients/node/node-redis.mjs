@@ -1,39 +1,41 @@
 // node-redis (the package `redis`): `node-redis.mjs PACKAGE`.
 
+import { cache, localCache } from './cache.mjs';
+import { bytes, channels, commandsWhileListening, patterns, shards } from './channels.mjs';
 import { runAll } from './harness.mjs';
 import { idempotency } from './idempotency.mjs';
 import { mutex } from './mutex.mjs';
+import { queue, resubscription } from './jobs.mjs';
 
-const { createClient } = await import(process.argv[2]);
+const { BasicClientSideCache, createClient } = await import(process.argv[2]);
+const speaksResp3 = process.argv[2] !== 'node-redis4';
 
-function start({ host, port, username, password, db, name }) {
+function start({ host, port, username, password, db, name, patient, resp3, keepsCopies }) {
+  const copies = keepsCopies && new BasicClientSideCache();
   const redis = createClient({
     socket: { host, port, reconnectStrategy: () => 50 },
     username, password, name,
     database: db,
-    disableOfflineQueue: true,
+    disableOfflineQueue: !patient,
+    ...(resp3 || copies ? { RESP: 3 } : {}),
+    ...(copies ? { clientSideCache: copies } : {}),
   });
   const errors = [];
   redis.on('error', (error) => errors.push(error));
   const connecting = redis.connect();
   connecting.catch((error) => errors.push(error));
   return {
+    ...strings(redis),
+    ...lists(redis),
+    ...sets(redis),
+    ...subscriptions(redis),
     errors,
     keepsName: true,
     tellsRefusal: true,
     connected: () => connected(redis, connecting),
-    lock: (key, value, seconds) => redis.set(key, value, { EX: seconds, NX: true }),
-    lockMs: (key, value, ms) => redis.set(key, value, { PX: ms, NX: true }),
-    setFor: (key, value, seconds) => redis.set(key, value, { EX: seconds }),
-    get: (key) => redis.get(key),
-    del: (key) => redis.del(key),
-    // Version 4 makes booleans of these two integers.
-    setnx: async (key, value) => Number(await redis.setNX(key, value)),
-    expire: async (key, seconds) => Number(await redis.expire(key, seconds)),
-    ttl: (key) => redis.ttl(key),
-    pttl: (key) => redis.pTTL(key),
     ping: () => redis.ping(),
     command: (...words) => redis.sendCommand(words),
+    answeredByCopies: () => copies.stats().hitCount,
     quit: () => redis.quit(),
     drop: () => (redis.destroy ?? redis.disconnect).call(redis),
   };
@@ -45,4 +47,66 @@ function connected(redis, connecting) {
   return Promise.race([connecting, refused]);
 }
 
-await runAll({ start }, { ...mutex, ...idempotency });
+const strings = (redis) => ({
+  lock: (key, value, seconds) => redis.set(key, value, { EX: seconds, NX: true }),
+  lockMs: (key, value, ms) => redis.set(key, value, { PX: ms, NX: true }),
+  setFor: (key, value, seconds) => redis.set(key, value, { EX: seconds }),
+  get: (key) => redis.get(key),
+  mget: (...keys) => redis.mGet(keys),
+  del: (...keys) => redis.del(keys),
+  incr: (key) => redis.incr(key),
+  // Version 4 makes booleans of these two integers.
+  setnx: async (key, value) => Number(await redis.setNX(key, value)),
+  expire: async (key, seconds) => Number(await redis.expire(key, seconds)),
+  ttl: (key) => redis.ttl(key),
+  pttl: (key) => redis.pTTL(key),
+  keys: (pattern) => redis.keys(pattern),
+  scan: async (pattern) => {
+    const found = [];
+    // From version 5 on it gives all keys of a reply together.
+    for await (const keys of redis.scanIterator({ MATCH: pattern, COUNT: 50 })) found.push(keys);
+    return found.flat();
+  },
+});
+
+const lists = (redis) => ({
+  lpush: (key, ...values) => redis.lPush(key, values),
+  rpush: (key, ...values) => redis.rPush(key, values),
+  lpop: (key) => redis.lPop(key),
+  rpop: (key, count) => (count ? redis.rPopCount(key, count) : redis.rPop(key)),
+  lmove: (from, to, end, otherEnd) => redis.lMove(from, to, end, otherEnd),
+  rpoplpush: (from, to) => redis.rPopLPush(from, to),
+  lrem: (key, count, value) => redis.lRem(key, count, value),
+  llen: (key) => redis.lLen(key),
+  lrange: (key, first, last) => redis.lRange(key, first, last),
+  brpop: async (keys, seconds) => pair(await redis.brPop(keys, seconds)),
+  blpop: async (keys, seconds) => pair(await redis.blPop(keys, seconds)),
+  blmove: (from, to, end, otherEnd, seconds) => redis.blMove(from, to, end, otherEnd, seconds),
+});
+
+const pair = (popped) => popped && [popped.key, popped.element];
+
+const sets = (redis) => ({
+  sadd: (key, ...members) => redis.sAdd(key, members),
+  srem: (key, ...members) => redis.sRem(key, members),
+  smembers: (key) => redis.sMembers(key),
+  sismember: async (key, member) => Boolean(await redis.sIsMember(key, member)),
+  scard: (key) => redis.sCard(key),
+});
+
+const subscriptions = (redis) => ({
+  publish: (channel, message) => redis.publish(channel, message),
+  spublish: (channel, message) => redis.sPublish(channel, message),
+  subscribe: (names, listener) => redis.subscribe(names, listener),
+  subscribeBytes: (names, listener) => redis.subscribe(names, listener, true),
+  psubscribe: (names, listener) => redis.pSubscribe(names, listener),
+  ssubscribe: (names, listener) => redis.sSubscribe(names, listener),
+  unsubscribe: (...names) => redis.unsubscribe(names),
+  punsubscribe: (...names) => redis.pUnsubscribe(names),
+  sunsubscribe: (...names) => redis.sUnsubscribe(names),
+});
+
+await runAll({ start }, {
+  ...mutex, ...idempotency, ...queue, ...resubscription, ...channels, ...patterns, ...shards, ...bytes, ...cache,
+  ...(speaksResp3 ? { ...commandsWhileListening, ...localCache } : {}),
+});

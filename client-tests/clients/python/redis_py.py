@@ -10,17 +10,26 @@ from redis.retry import Retry
 # Importing a module registers its scenarios.
 import mutex  # noqa: F401, I001
 import idempotency  # noqa: F401
+import jobs  # noqa: F401
+import channels  # noqa: F401
+import cache  # noqa: F401
+
+PROTOCOL = int(sys.argv[1])
+
+if PROTOCOL == 3:
+    import resp3  # noqa: F401
+else:
+    import resp2  # noqa: F401
 
 
 def connect(**settings):
-    return redis.Redis(
-        **settings,
-        protocol=int(sys.argv[1]),
-        decode_responses=True,
-        socket_connect_timeout=2,
-        socket_timeout=5,
-        retry=Retry(ConstantBackoff(0.02), 1),
-    )
+    usual = {
+        "decode_responses": True,
+        "socket_connect_timeout": 2,
+        "socket_timeout": 5,
+        "retry": Retry(ConstantBackoff(0.02), 1),
+    }
+    return redis.Redis(**{**usual, **settings}, protocol=PROTOCOL)
 
 
 run_all(connect)

@@ -4,5 +4,8 @@ require "redis"
 require_relative "harness"
 require_relative "mutex"
 require_relative "idempotency"
+require_relative "channels"
+require_relative "jobs"
+require_relative "cache"
 
 run_all { |settings| Redis.new(**settings, timeout: 5, reconnect_attempts: 1) }
