@@ -2,17 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::thread;
-use std::time::Duration;
 
 use crate::Result;
 use crate::servers::{Server, peer};
 
 /// How many clients make a load.
 pub(crate) const CLIENTS: u64 = 50;
-
-/// How long a server gets to notice that the generator's clients are gone, which is part of the load.
-const FAREWELL: Duration = Duration::from_millis(5);
 
 /// The generator. It inherits the core of this process.
 pub(crate) struct Benchmark {
@@ -55,8 +50,8 @@ impl Benchmark {
     pub(crate) fn cost(&self, server: &Server, load: &Load) -> Result<Cost> {
         let (before, sleeps) = (server.cpu_time()?, server.sleeps());
         let requests_per_second = self.run(server.port, load)?;
-        thread::sleep(FAREWELL);
-        let cpu = server.cpu_time()?.since(&before).as_secs_f64();
+        // It gets to notice that the generator's clients are gone, which is part of the load.
+        let cpu = server.cpu_time_at_rest()?.since(&before).as_secs_f64();
         let requests = load.requests as f64;
         let busy = cpu / (requests / requests_per_second);
         let sleeps = server.sleeps().saturating_sub(sleeps) as f64 / requests;

@@ -8,7 +8,7 @@ use crate::Result;
 use crate::reply::{reply_length, reply_text};
 
 /// A server that is silent for longer has failed.
-const SILENCE: Duration = Duration::from_secs(60);
+pub(crate) const SILENCE: Duration = Duration::from_secs(60);
 
 /// How much is read at once.
 const CHUNK: usize = 16 * 1024;
@@ -31,9 +31,7 @@ impl Client {
 
     /// Sends one command and gives the text of its reply.
     pub(crate) fn call(&mut self, words: &[&str]) -> Result<String> {
-        let mut request = Vec::new();
-        encode(words, &mut request);
-        self.send(&request)?;
+        self.send(&encoded(words))?;
         self.next_reply().map(reply_text)
     }
 
@@ -85,6 +83,13 @@ pub(crate) fn encode(words: &[&str], request: &mut Vec<u8>) {
     for word in words {
         request.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
     }
+}
+
+/// A command alone.
+pub(crate) fn encoded(words: &[&str]) -> Vec<u8> {
+    let mut request = Vec::new();
+    encode(words, &mut request);
+    request
 }
 
 #[cfg(test)]

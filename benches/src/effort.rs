@@ -14,11 +14,14 @@ pub(crate) struct Effort {
     pub(crate) cell_cpu: Duration,
     /// How long a pace is kept up in the latency section.
     pub(crate) pace: Duration,
+    /// How long messages and hand-offs go on for a figure.
+    pub(crate) exchange: Duration,
     /// How long memory is watched after FLUSHALL.
     pub(crate) flush_watch: Duration,
     pub(crate) launches: usize,
     pub(crate) most_keys: u64,
-    pub(crate) growth_requests: u64,
+    /// The requests of a load at depth 16, where no trial tells how many a figure needs.
+    pub(crate) load_requests: u64,
     /// How long latency is watched after many keys have expired.
     pub(crate) expiry_watch: Duration,
 }
@@ -29,10 +32,11 @@ pub(crate) const FULL: Effort = Effort {
     long_rounds: 2,
     cell_cpu: Duration::from_millis(500),
     pace: Duration::from_secs(2),
+    exchange: Duration::from_millis(700),
     flush_watch: Duration::from_secs(5),
     launches: 20,
     most_keys: 10_000_000,
-    growth_requests: 500_000,
+    load_requests: 500_000,
     expiry_watch: Duration::from_secs(5),
 };
 
@@ -42,10 +46,11 @@ pub(crate) const QUICK: Effort = Effort {
     long_rounds: 1,
     cell_cpu: Duration::from_millis(60),
     pace: Duration::from_millis(700),
+    exchange: Duration::from_millis(150),
     flush_watch: Duration::from_millis(500),
     launches: 5,
     most_keys: 1_000_000,
-    growth_requests: 100_000,
+    load_requests: 100_000,
     expiry_watch: Duration::from_secs(1),
 };
 

@@ -73,7 +73,7 @@ fn insert(server: &Server, from: u64, to: u64) -> Result<Histogram<u64>> {
 }
 
 fn cost_us(contest: &Contest, server: &Server, command: &[&str], keys: u64) -> Result<f64> {
-    let load = Load { command, keys, depth: DEPTH, requests: contest.effort.growth_requests };
+    let load = Load { command, keys, depth: DEPTH, requests: contest.effort.load_requests };
     Ok(contest.benchmark.cost(server, &load)?.cpu_us)
 }
 
@@ -120,7 +120,7 @@ fn method(contest: &Contest) -> String {
          one client inserts keys at full speed in pipelines of {DEPTH}. It times each of them from its sending to its \
          last reply: this is what whoever waits for one of its requests waits for. The longest one is the shortest of \
          {rounds} round(s), because the machine adds pauses of its own; all other figures are medians.",
-        requests = grouped(contest.effort.growth_requests),
+        requests = grouped(contest.effort.load_requests),
         rounds = contest.effort.few_rounds(),
     )
 }

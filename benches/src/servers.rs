@@ -25,6 +25,9 @@ const PEERS: [&str; 3] = ["redis-7.0", "redis-8.0", "valkey-9.1"];
 /// A server that does not answer by then has failed to start.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long a server without requests is let alone before its CPU time is read.
+const REST: Duration = Duration::from_millis(5);
+
 /// How often a starting server is asked whether it answers: this is how exact times to the first PONG are.
 const START_STEP: Duration = Duration::from_micros(50);
 
@@ -146,6 +149,12 @@ impl Server {
 
     pub(crate) fn cpu_time(&self) -> Result<CpuTime> {
         CpuTime::of(self.child.id())
+    }
+
+    /// The CPU time once it has had time to finish and go to sleep: what the kernel counts of a running thread is late.
+    pub(crate) fn cpu_time_at_rest(&self) -> Result<CpuTime> {
+        thread::sleep(REST);
+        self.cpu_time()
     }
 
     pub(crate) fn resident_bytes(&self) -> Result<u64> {

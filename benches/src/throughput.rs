@@ -16,6 +16,9 @@ const DEPTHS: [u64; 3] = [1, 16, 64];
 /// The requests at depth 1 by which a cell's cost is estimated; deeper pipelines get more of them, as they cost less.
 const TRIAL: u64 = 10_000;
 
+/// The requests that tell whether a row is too dear for a trial of that size.
+const FIRST_TRIAL: u64 = 500;
+
 /// A server that works for a smaller part of the time waits for the generator, and its rate is not its own.
 const BUSY: f64 = 0.9;
 
@@ -83,13 +86,19 @@ fn cells(contest: &Contest) -> Result<Vec<Cell>> {
     let wanted_us = contest.effort.cell_cpu.as_secs_f64() * 1e6;
     let mut cells = Vec::new();
     for &row in &contest.rows {
+        let mut enough = wanted_us / cost(contest, &server, row, 0, FIRST_TRIAL)?.cpu_us;
         for (depth, pipeline) in DEPTHS.into_iter().enumerate() {
-            let trial = TRIAL * pipeline.min(10);
-            let cost = cost(contest, &server, row, depth, trial)?;
-            cells.push(Cell { row, depth, requests: (wanted_us / cost.cpu_us) as u64 });
+            let trial = whole_pipelines(enough.min((TRIAL * pipeline.min(10)) as f64), pipeline);
+            enough = wanted_us / cost(contest, &server, row, depth, trial)?.cpu_us;
+            cells.push(Cell { row, depth, requests: whole_pipelines(enough, pipeline) });
         }
     }
     Ok(cells)
+}
+
+/// The generator sends whole pipelines, so that any other number of requests would not be what it has sent.
+fn whole_pipelines(requests: f64, depth: u64) -> u64 {
+    (requests as u64).max(1).next_multiple_of(depth)
 }
 
 fn cost(
@@ -137,4 +146,16 @@ fn method(contest: &Contest) -> String {
         busy = BUSY * 100.0,
         commands = commands.join("; "),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_pipeline_is_sent_in_part() {
+        assert_eq!(whole_pipelines(300.7, 64), 320);
+        assert_eq!(whole_pipelines(320.0, 64), 320);
+        assert_eq!(whole_pipelines(0.2, 16), 16);
+    }
 }
