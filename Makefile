@@ -6,17 +6,17 @@ ARGS ?=
 SEED ?= 72
 REDLET = $(or $(CARGO_TARGET_DIR),target)/release/redlet
 
-.PHONY: run test check conformance clients bench instructions fuzz miri
+.PHONY: run test check conformance clients valkey-suite bench instructions fuzz miri
 
 # Serves on 127.0.0.1:6379, or on PORT; ARGS are given to redlet as they are.
 run:
 	$(CARGO) run --release -p redlet -- --port $(PORT) $(ARGS)
 
 # Everything that must be green. Brings the real servers where it can, and says what it could not.
-# SEED is that of the random commands that redlet and a real server are sent in step.
+# SEED is that of the random commands that redlet and a real server are sent in step, and of the concurrent scripts.
 test:
 	scripts/peers install || echo "make test: no real server to compare with; redlet is tested alone"
-	DIFFERENTIAL_SEED=$(SEED) $(CARGO) test --workspace --features redlet/redis,redlet/fuzzing
+	DIFFERENTIAL_SEED=$(SEED) CONCURRENT_SEED=$(SEED) $(CARGO) test --workspace --features redlet/redis,redlet/fuzzing
 
 # Formatting, lints and documentation, without a warning.
 check:
@@ -34,6 +34,11 @@ clients:
 	scripts/peers install
 	$(CARGO) build --release -p redlet
 	REDLET_BIN=$(abspath $(REDLET)) client-tests/clients/run --install $(ARGS)
+
+# Valkey's own test suite on redlet, or on a real server with ARGS='--server valkey-9.1'; it takes a minute or two.
+valkey-suite:
+	$(CARGO) build --release -p redlet
+	REDLET_BIN=$(abspath $(REDLET)) scripts/valkey-suite $(ARGS)
 
 # redlet beside the real servers; writes docs/BENCHMARKS.md. It takes two cores for half an hour, ARGS=--quick for minutes.
 # `cargo bench -p benches` has the micro-benches of what happens inside a process.

@@ -300,8 +300,7 @@ impl Call<'_> {
             return;
         }
         self.engine.announce(notes, Some(self.session.client.id), self.now_ms());
-        let messages = self.session.client.take_messages();
-        self.session.messages.extend(messages);
+        self.session.collect_mail();
     }
 
     /// Has the client wait. Who cannot be kept waiting has waited in vain.

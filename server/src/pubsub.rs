@@ -48,8 +48,15 @@ pub(crate) struct PubSub {
 struct Subscribers {
     channels: Channels,
     shard: Channels,
-    /// In the order in which they were first subscribed to.
-    patterns: Vec<(Bytes, Group)>,
+    patterns: Patterns,
+}
+
+/// Patterns, in the order in which they were first subscribed to.
+#[derive(Debug)]
+struct Patterns {
+    places: HashMap<Bytes, u64, ahash::RandomState>,
+    groups: BTreeMap<u64, (Bytes, Group)>,
+    last_place: u64,
 }
 
 /// How many names of each kind somebody is subscribed to.
@@ -110,8 +117,12 @@ impl PubSub {
         let hasher = ahash::RandomState::with_seeds(seed(), seed(), seed(), seed());
         let subscribers = Subscribers {
             channels: HashMap::with_hasher(hasher.clone()),
-            shard: HashMap::with_hasher(hasher),
-            patterns: Vec::new(),
+            shard: HashMap::with_hasher(hasher.clone()),
+            patterns: Patterns {
+                places: HashMap::with_hasher(hasher),
+                groups: BTreeMap::new(),
+                last_place: 0,
+            },
         };
         PubSub { subscribers: Mutex::new(subscribers), names: AtomicUsize::new(0) }
     }
@@ -188,7 +199,7 @@ impl PubSub {
         let group = subscribers.channels.get(channel);
         let parts: [&[u8]; 3] = [b"message", channel, payload];
         let mut count = post(group, &mut Message::new(&parts), limit, now_ms);
-        for (pattern, group) in &subscribers.patterns {
+        for (pattern, group) in subscribers.patterns.groups.values() {
             if glob::matches(pattern, channel) {
                 let parts: [&[u8]; 4] = [b"pmessage", pattern, channel, payload];
                 count += post(Some(group), &mut Message::new(&parts), limit, now_ms);
@@ -214,14 +225,15 @@ impl PubSub {
         let subscribers = self.lock();
         Totals {
             channels: subscribers.channels.len(),
-            patterns: subscribers.patterns.len(),
+            patterns: subscribers.patterns.groups.len(),
             shard: subscribers.shard.len(),
         }
     }
 
     fn count(&self, subscribers: &Subscribers) {
         let Subscribers { channels, shard, patterns } = subscribers;
-        self.names.store(channels.len() + shard.len() + patterns.len(), Ordering::Release);
+        let names = channels.len() + shard.len() + patterns.groups.len();
+        self.names.store(names, Ordering::Release);
     }
 
     fn lock(&self) -> MutexGuard<'_, Subscribers> {
@@ -238,14 +250,7 @@ impl Subscribers {
         match kind {
             Kind::Channel => self.channels.entry(name).or_default(),
             Kind::Shard => self.shard.entry(name).or_default(),
-            Kind::Pattern => {
-                let known = self.patterns.iter().position(|(pattern, _)| *pattern == name);
-                let at = known.unwrap_or(self.patterns.len());
-                if known.is_none() {
-                    self.patterns.push((name, Group::new()));
-                }
-                &mut self.patterns[at].1
-            }
+            Kind::Pattern => self.patterns.group(name),
         }
     }
 
@@ -253,21 +258,38 @@ impl Subscribers {
         let channels = match kind {
             Kind::Channel => &mut self.channels,
             Kind::Shard => &mut self.shard,
-            Kind::Pattern => {
-                self.patterns.retain_mut(|(pattern, group)| {
-                    if *pattern == name {
-                        group.remove(&id);
-                    }
-                    !group.is_empty()
-                });
-                return;
-            }
+            Kind::Pattern => return self.patterns.remove(name, id),
         };
         if let Some(group) = channels.get_mut(name) {
             group.remove(&id);
             if group.is_empty() {
                 channels.remove(name);
             }
+        }
+    }
+}
+
+impl Patterns {
+    fn group(&mut self, name: Bytes) -> &mut Group {
+        let place = *self.places.entry(name.clone()).or_insert_with(|| {
+            self.last_place += 1;
+            self.last_place
+        });
+        &mut self.groups.entry(place).or_insert_with(|| (name, Group::new())).1
+    }
+
+    fn remove(&mut self, name: &[u8], id: u64) {
+        let Some(place) = self.places.get(name) else {
+            return;
+        };
+        let group = self.groups.get_mut(place).map(|(_, group)| group);
+        let is_empty = group.is_some_and(|group| {
+            group.remove(&id);
+            group.is_empty()
+        });
+        if is_empty {
+            self.groups.remove(place);
+            self.places.remove(name);
         }
     }
 }

@@ -75,6 +75,12 @@ impl Session {
         self.protocol = protocol;
         self.client.seen.set_protocol(protocol);
     }
+
+    /// Puts what others have left for the client ahead of what it is told next.
+    pub(crate) fn collect_mail(&mut self) {
+        let left = self.client.take_messages();
+        self.messages.extend(left);
+    }
 }
 
 impl Replies {

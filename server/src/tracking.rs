@@ -10,6 +10,7 @@ use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use bitflags::bitflags;
 use bytes::Bytes;
 
 use crate::clients::{Client, ClientFlags, Registry};
@@ -18,18 +19,34 @@ use crate::config::OutputLimit;
 use crate::random::Random;
 use crate::resp::{Output, Protocol, Reply};
 
+bitflags! {
+    /// How keys are tracked for a client.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub(crate) struct Mode: u8 {
+        /// By prefix, whatever the client has read.
+        const BROADCAST = 1;
+        /// Only what follows CLIENT CACHING.
+        const OPT_IN = 1 << 1;
+        /// All but what follows CLIENT CACHING.
+        const OPT_OUT = 1 << 2;
+        /// What the client itself changes is no news to it.
+        const IGNORE_OWN = 1 << 3;
+    }
+}
+
 /// What one client asked for.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Choice {
-    pub(crate) broadcasts: bool,
-    /// Whether only what follows CLIENT CACHING is tracked, or all but that.
-    pub(crate) opts_in: bool,
-    pub(crate) opts_out: bool,
-    /// Whether what the client itself changes is no news to it.
-    pub(crate) ignores_own: bool,
+    pub(crate) mode: Mode,
     /// Who is told in place of the client.
     pub(crate) redirect: Option<u64>,
     pub(crate) prefixes: BTreeSet<Box<[u8]>>,
+}
+
+impl Choice {
+    pub(crate) const fn has(&self, mode: Mode) -> bool {
+        self.mode.contains(mode)
+    }
 }
 
 /// What the client's own session knows.
@@ -51,9 +68,9 @@ impl Tracked {
     /// Whether the keys that the present command reads are to be remembered.
     pub(crate) const fn remembers(&self) -> bool {
         match &self.choice {
-            Some(choice) if choice.broadcasts => false,
-            Some(choice) if choice.opts_in => self.is_exception,
-            Some(choice) if choice.opts_out => !self.is_exception,
+            Some(choice) if choice.has(Mode::BROADCAST) => false,
+            Some(choice) if choice.has(Mode::OPT_IN) => self.is_exception,
+            Some(choice) if choice.has(Mode::OPT_OUT) => !self.is_exception,
             Some(_) => true,
             None => false,
         }
@@ -136,7 +153,7 @@ impl Tracking {
         }
         client.lower(ClientFlags::TRACKING_BROKEN);
         client.raise(ClientFlags::TRACKING);
-        if choice.broadcasts {
+        if choice.has(Mode::BROADCAST) {
             client.raise(ClientFlags::TRACKING_BROADCAST);
         }
         client.seen.redirect.store(choice.redirect.unwrap_or(0) as i64, Ordering::Relaxed);
@@ -220,7 +237,7 @@ impl Tracking {
             let changed = std::mem::take(&mut prefix.changed);
             let trackers = prefix.clients.iter().filter_map(|id| clients.get(id));
             for tracker in trackers {
-                let own = Some(tracker.client.id).filter(|_| tracker.choice.ignores_own);
+                let own = Some(tracker.client.id).filter(|_| tracker.choice.has(Mode::IGNORE_OWN));
                 let is_news = |by: &Option<u64>| own.is_none() || *by != own;
                 let keys = changed.iter().filter(|(_, by)| is_news(by));
                 let keys: Vec<&[u8]> = keys.map(|(key, _)| &**key).collect();
@@ -271,8 +288,8 @@ impl State {
         };
         self.items -= clients.len();
         for tracker in clients.iter().filter_map(|id| self.clients.get(id)) {
-            let is_own = tracker.choice.ignores_own && by == Some(tracker.client.id);
-            if !tracker.choice.broadcasts && !is_own {
+            let is_own = tracker.choice.has(Mode::IGNORE_OWN) && by == Some(tracker.client.id);
+            if !tracker.choice.has(Mode::BROADCAST) && !is_own {
                 tracker.tell(Some(&[key]), post);
             }
         }

@@ -70,6 +70,8 @@ impl Peer {
         let log = prepared.map_err(|error| format!("{}: {error}", directory.display()))?;
         let child = Command::new(executable)
             .arg(&configuration)
+            // SORT's order of texts must not follow the language of whoever runs this.
+            .env("LC_ALL", "C")
             .current_dir(&directory)
             .stdin(Stdio::null())
             .stderr(Stdio::null())

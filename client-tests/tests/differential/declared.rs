@@ -26,6 +26,14 @@ struct RedletDiffers {
 
 const DECLARED: &[Declared] = &[
     Declared {
+        servers: "redis, valkey",
+        applies: |command, left, right| {
+            let refused = "One or more scores can't be converted";
+            sorts(command) && says(left, refused) != says(right, refused)
+        },
+        reason: "servers do not agree on what SORT takes for numbers, and redis 8.0 refuses all of them while it remembers that a number of an earlier command was out of range",
+    },
+    Declared {
         servers: "valkey",
         applies: |command, left, right| {
             is(command, "object", "encoding") && same_encoding(&text(left), &text(right))
@@ -69,6 +77,16 @@ const DECLARED: &[Declared] = &[
             is(command, "object", "encoding") && same_encoding(&text(left), &text(right))
         },
         reason: "redis before 7.2 packs neither lists nor sets",
+    },
+    Declared {
+        servers: "redis <7.2",
+        applies: |command, left, right| {
+            sorts(command)
+                && command.iter().any(|word| word.eq_ignore_ascii_case(b"by"))
+                && !left.is_error()
+                && !right.is_error()
+        },
+        reason: "redis before 7.2 does not pack sets, and their order shows where SORT BY finds nothing",
     },
     Declared {
         servers: "redis <7.2",
@@ -129,6 +147,10 @@ fn is(command: &Command, name: &str, subcommand: &str) -> bool {
 
 fn is_named(command: &Command, name: &str) -> bool {
     command.first().is_some_and(|first| first.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+fn sorts(command: &Command) -> bool {
+    is_named(command, "sort") || is_named(command, "sort_ro")
 }
 
 fn is_shared(reply: &Reply) -> bool {

@@ -78,6 +78,16 @@ pub(crate) const LINES: &[Line] = &[
     (3, "SUNIONSTORE key key..."),
     (3, "SDIFFSTORE key key..."),
     (2, "SINTERCARD numkeys key key [LIMIT count|LIMIT index]"),
+    // Where elements of equal texts are only partly sorted, their order is anybody's guess, so nothing
+    // has a pattern, ALPHA and LIMIT.
+    (3, "SORT key [LIMIT index index] [ASC|DESC] [GET sort_pattern] [GET sort_pattern]"),
+    (3, "SORT key ALPHA [LIMIT index index] [ASC|DESC] [GET sort_pattern] [STORE key]"),
+    (3, "SORT key BY sort_pattern [ASC|DESC] [GET sort_pattern] [LIMIT index index]"),
+    (2, "SORT key BY sort_pattern ALPHA [ASC|DESC] [GET sort_pattern] [GET sort_pattern]"),
+    (3, "SORT key BY NOSORT [DESC] [LIMIT index index] [GET sort_pattern] STORE key"),
+    (2, "SORT_RO key [BY sort_pattern] [LIMIT index index] [DESC] [GET sort_pattern]"),
+    (1, "SORT_RO key ALPHA [DESC] [STORE key]"),
+    (1, "SORT key value [value]"),
     // Keys.
     (3, "DEL key..."),
     (2, "UNLINK key..."),

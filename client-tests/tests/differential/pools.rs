@@ -58,6 +58,11 @@ pub(crate) const POOLS: &[(&str, &str)] = &[
         "pattern",
         r#"* a* ? ?? [a-c] [^a] [c-a] [a [ "\\a" "\\" "" *a *:*:* {*}? "[\\a]" a *** [^ [] long*parts"#,
     ),
+    // Most elements are parts of no key's name, but the empty one is one of many.
+    (
+        "sort_pattern",
+        r#"a* *a b* c* d* *e * 1* *2 *12 {tag}*a long:key:*with:parts a** *->f a*->f a*-> # ## a nosort "" "a*\x00" "\x00*""#,
+    ),
     ("cursor", r#"0 0 0 0 0 00 abc -1 18446744073709551615 99999999999999999999 """#),
     ("count", r#"1000 1000 10000 0 -1 abc 1.5 9223372036854775807 """#),
     ("side", "BEFORE AFTER BEFORE after beside"),

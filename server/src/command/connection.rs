@@ -1,5 +1,7 @@
 //! Opening, authenticating, choosing and closing: what a connection says about itself.
 
+use bytes::Bytes;
+
 use super::client::check_name;
 use super::info::REDIS_VERSION;
 use super::keys::database_index;
@@ -258,16 +260,18 @@ const RESET: Command = Command {
 
 fn reset(call: &mut Call<'_>) -> Result<(), Error> {
     let session: &mut Session = call.session;
+    call.engine.pubsub.forget(&mut session.subscriptions, &session.client);
+    call.engine.tracking.stop(&mut session.tracked, &session.client);
+    call.engine.monitors.remove(&session.client);
+    session.collect_mail();
     session.select(0);
     session.speak(Protocol::Resp2);
     session.replies = Replies::On;
     session.authenticated = session.direct || !call.engine.has_password();
     session.client.names().name.clear();
     session.client.lower(ClientFlags::NO_EVICT.union(ClientFlags::NO_TOUCH));
-    call.engine.monitors.remove(&session.client);
-    call.engine.pubsub.forget(&mut session.subscriptions, &session.client);
-    call.engine.tracking.stop(&mut session.tracked, &session.client);
     call.reply.switch(Protocol::Resp2);
-    call.reply.simple("RESET");
+    // Not as a reply: messages that were published before follow replies, and nothing may follow this.
+    session.messages.push(Bytes::from_static(b"+RESET\r\n"));
     Ok(())
 }

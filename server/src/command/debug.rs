@@ -125,7 +125,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
         name: "QUICKLIST-PACKED-THRESHOLD",
         arguments: 1..=1,
         usage: "<size>",
-        summary: "Accepted without effect: no value is kept in packed nodes.",
+        summary: "Accepted without effect: which elements of a list lie apart is not up to it.",
         run: accept,
     },
     Subcommand {

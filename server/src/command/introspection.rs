@@ -262,7 +262,7 @@ fn write_key_spec(reply: &mut Reply<'_>, spec: &KeySpec) {
                 [("keynumidx", count.into()), ("firstkey", first.into()), ("keystep", step.into())];
             write_method(reply, "keynum", &counted);
         }
-        Find::Unknown => write_method(reply, "unknown", &[]),
+        Find::By(_) | Find::Unknown => write_method(reply, "unknown", &[]),
     }
 }
 

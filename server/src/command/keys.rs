@@ -50,6 +50,12 @@ pub(super) fn remove(txn: &mut Txn<'_>, key: &[u8]) -> bool {
     was_there
 }
 
+/// Removes a key whose value has nothing in it any more.
+pub(super) fn remove_emptied(txn: &mut Txn<'_>, key: &[u8]) {
+    txn.remove(key);
+    txn.side_event(EventClass::GENERIC, "del", key);
+}
+
 const UNLINK: Command = Command {
     name: "unlink",
     arity: -2,
@@ -291,7 +297,7 @@ fn rename_key(call: &mut Call<'_>) -> Result<(), Error> {
     }
     let entry = call.txn.take(from).ok_or(Error::NoSuchKey)?;
     call.txn.put_kept(to, entry);
-    call.txn.event(EventClass::GENERIC, "rename_from", from);
+    call.txn.side_event(EventClass::GENERIC, "rename_from", from);
     call.txn.event(EventClass::GENERIC, "rename_to", to);
     Ok(())
 }
@@ -369,7 +375,7 @@ fn move_key(call: &mut Call<'_>) -> Result<(), Error> {
         call.txn.select(target);
         call.txn.put_kept(key, entry);
         call.txn.select(home);
-        call.txn.event(EventClass::GENERIC, "move_from", key);
+        call.txn.side_event(EventClass::GENERIC, "move_from", key);
         call.txn.select(target);
         call.txn.event(EventClass::GENERIC, "move_to", key);
         call.txn.select(home);

@@ -1,7 +1,7 @@
 //! Lists: adding to them, taking from them, and looking at them. What moves elements from one
 //! list to another is in `list_moves`, what waits for elements in `list_waiting`.
 
-use super::keys::remove;
+use super::keys::remove_emptied;
 use super::metadata::{Group, KeySpec, categories, flags};
 use super::{Args, Command};
 use crate::config::{EventClass, Param};
@@ -118,26 +118,24 @@ fn add_arguments(call: &mut Call<'_>, end: End) {
         elements.for_each(|element| list.push(end, element));
         list.len()
     });
-    note_push(call, key, end);
+    call.txn.events(args.len() - 2, EventClass::LIST, pushed(end), key);
     call.reply.count(length);
 }
 
-/// Notes that elements were put at an end of a list.
-pub(super) fn note_push(call: &mut Call<'_>, key: &[u8], end: End) {
-    let event = match end {
+/// The event of putting elements at an end of a list.
+pub(super) const fn pushed(end: End) -> &'static str {
+    match end {
         End::Head => "lpush",
         End::Tail => "rpush",
-    };
-    call.txn.event(EventClass::LIST, event, key);
+    }
 }
 
-/// Notes that elements were taken from an end of a list.
-pub(super) fn note_pop(call: &mut Call<'_>, key: &[u8], end: End) {
-    let event = match end {
+/// The event of taking elements from an end of a list.
+pub(super) const fn popped(end: End) -> &'static str {
+    match end {
         End::Head => "lpop",
         End::Tail => "rpop",
-    };
-    call.txn.event(EventClass::LIST, event, key);
+    }
 }
 
 const LPOP: Command = Command {
@@ -214,9 +212,9 @@ pub(super) fn take(call: &mut Call<'_>, key: &[u8], end: End, count: usize) {
         limit.note_shrinking(list);
         list.is_empty()
     });
-    note_pop(call, key, end);
+    call.txn.events(count, EventClass::LIST, popped(end), key);
     if is_empty {
-        remove(&mut call.txn, key);
+        remove_emptied(&mut call.txn, key);
     }
 }
 
@@ -425,10 +423,10 @@ fn lrem(call: &mut Call<'_>) -> Result<(), Error> {
         ((removed, list.is_empty()), removed > 0)
     });
     if removed > 0 {
-        call.txn.event(EventClass::LIST, "lrem", key);
+        call.txn.events(removed, EventClass::LIST, "lrem", key);
     }
     if is_empty {
-        remove(&mut call.txn, key);
+        remove_emptied(&mut call.txn, key);
     }
     call.reply.count(removed);
     Ok(())
@@ -465,14 +463,15 @@ fn ltrim(call: &mut Call<'_>) -> Result<(), Error> {
     let key = call.args.at(1);
     if let Some(length) = length(call, key)? {
         let (range, limit) = (range(start, stop, length), Limit::of(call));
+        let removed = length - range.len();
         let is_empty = change(call, key, |list, _| {
             list.trim(range);
             limit.note_shrinking(list);
             list.is_empty()
         });
-        call.txn.event(EventClass::LIST, "ltrim", key);
+        call.txn.events(removed, EventClass::LIST, "ltrim", key);
         if is_empty {
-            remove(&mut call.txn, key);
+            remove_emptied(&mut call.txn, key);
         }
     }
     call.reply.ok();

@@ -1,9 +1,10 @@
 //! Taking elements from one list to another, and from the first of several lists that has any.
 
 use super::Command;
-use super::keys::remove;
-use super::list::{Limit, change, length, list, not_negative, note_pop, note_push, take};
+use super::keys::remove_emptied;
+use super::list::{Limit, change, length, list, not_negative, popped, pushed, take};
 use super::metadata::{Group, KeySpec, categories, flags};
+use crate::config::EventClass;
 use crate::error::Error;
 use crate::execute::Call;
 use crate::value::list::{End, List};
@@ -98,10 +99,10 @@ pub(super) fn move_element(call: &mut Call<'_>, from: End, to: End) -> Result<bo
         limit.note_shrinking(list);
         list.is_empty()
     });
-    note_push(call, destination, to);
-    note_pop(call, source, from);
+    call.txn.event(EventClass::LIST, pushed(to), destination);
+    call.txn.side_event(EventClass::LIST, popped(from), source);
     if is_empty {
-        remove(&mut call.txn, source);
+        remove_emptied(&mut call.txn, source);
     }
     Ok(true)
 }

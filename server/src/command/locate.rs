@@ -37,6 +37,11 @@ impl KeySpec {
         }
     }
 
+    /// Whether there may be such a key among the arguments.
+    pub(super) const fn finds_arguments(&self) -> bool {
+        !matches!(self.find, Find::Unknown)
+    }
+
     fn positions(&self, args: Args<'_>) -> impl Iterator<Item = usize> + use<> {
         let (first, step, end) = self.bounds(args).unwrap_or((0, 1, 0));
         (first..end.min(args.len())).step_by(step)
@@ -44,6 +49,9 @@ impl KeySpec {
 
     /// The first key, the distance to the next, and the position after the last.
     fn bounds(&self, args: Args<'_>) -> Option<(usize, usize, usize)> {
+        if let Find::By(find) = self.find {
+            return find(args).map(|index| (index, 1, index + 1));
+        }
         let begin = self.begin(args)?;
         match self.find {
             Find::Range { last, step, limit } => {
@@ -56,7 +64,7 @@ impl KeySpec {
                 let end = usize::try_from(count).ok()?.checked_mul(step)?.checked_add(first)?;
                 (end <= args.len()).then_some((first, step, end))
             }
-            Find::Unknown => None,
+            Find::By(_) | Find::Unknown => None,
         }
     }
 

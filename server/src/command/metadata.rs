@@ -4,6 +4,8 @@
 
 use bitflags::bitflags;
 
+use super::Args;
+
 bitflags! {
     /// What Redis calls a command's flags; the order of the bits is the order Redis prints.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,6 +224,8 @@ pub(crate) enum Find {
         first: u16,
         step: u16,
     },
+    /// The one whose place the command itself can tell; for clients it is unknown.
+    By(fn(Args<'_>) -> Option<usize>),
     Unknown,
 }
 
@@ -238,10 +242,14 @@ impl KeySpec {
         KeySpec { flags: key_flags(flags), begin: Begin::Index(index), find }
     }
 
-    /// Keys that only the command's own logic can tell.
-    #[cfg(test)]
+    /// Keys that are not among the arguments.
     pub(crate) const fn unknown(flags: &str) -> Self {
         KeySpec { flags: key_flags(flags), begin: Begin::Unknown, find: Find::Unknown }
+    }
+
+    /// A key that only the command's own logic can find.
+    pub(crate) const fn found_by(find: fn(Args<'_>) -> Option<usize>, flags: &str) -> Self {
+        KeySpec { flags: key_flags(flags), begin: Begin::Unknown, find: Find::By(find) }
     }
 
     /// A count at `index` and the keys after it.

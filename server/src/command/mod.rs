@@ -34,6 +34,7 @@ mod server;
 mod set;
 mod set_algebra;
 mod slowlog;
+mod sort;
 mod string;
 mod table;
 mod timeout;

@@ -148,6 +148,8 @@ fn unsubscribe_from(call: &mut Call<'_>, kind: Kind, word: &str) -> Result<(), E
     for name in &names {
         let session = &mut *call.session;
         call.engine.pubsub.unsubscribe(&mut session.subscriptions, &session.client, kind, name);
+        // No message may follow the confirmation, so what has come up to now goes ahead of it.
+        session.collect_mail();
         confirm(call, word, Some(name), kind);
     }
     if names.is_empty() {
@@ -209,8 +211,7 @@ fn publish_to(call: &mut Call<'_>, kind: Kind) -> Result<(), Error> {
     let count = call.engine.pubsub.publish(kind, channel, payload, limit, now_ms);
     call.reply.count(count);
     if count > 0 && call.session.subscriptions.are_any() {
-        let messages = call.session.client.take_messages();
-        call.session.messages.extend(messages);
+        call.session.collect_mail();
     }
     Ok(())
 }

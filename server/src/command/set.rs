@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::keys::remove;
+use super::keys::remove_emptied;
 use super::list::{not_negative, signed};
 use super::metadata::{Group, KeySpec, categories, flags};
 use super::scanning::{parse_cursor, scan_from, write_scanned};
@@ -55,7 +55,7 @@ fn sadd(call: &mut Call<'_>) -> Result<(), Error> {
         (added, added > 0)
     });
     if added > 0 {
-        call.txn.event(EventClass::SET, "sadd", key);
+        call.txn.events(added, EventClass::SET, "sadd", key);
     }
     call.reply.count(added);
     Ok(())
@@ -86,7 +86,7 @@ fn srem(call: &mut Call<'_>) -> Result<(), Error> {
         (removed, removed > 0)
     });
     if removed > 0 {
-        call.txn.event(EventClass::SET, "srem", key);
+        call.txn.events(removed, EventClass::SET, "srem", key);
     }
     remove_if_empty(call, key)?;
     call.reply.count(removed);
@@ -257,7 +257,7 @@ fn pop(call: &mut Call<'_>, key: &[u8], count: usize) -> Result<(), Error> {
     popped.expect(SET_IS_THERE);
     if count > 0 {
         call.txn.touch(key);
-        call.txn.event(EventClass::SET, "spop", key);
+        call.txn.events(count, EventClass::SET, "spop", key);
     }
     remove_if_empty(call, key)
 }
@@ -508,7 +508,7 @@ fn change<R>(call: &mut Call<'_>, key: &[u8], change: impl FnOnce(&mut Set) -> (
 
 fn remove_if_empty(call: &mut Call<'_>, key: &[u8]) -> Result<(), Error> {
     if size(call, key)? == Some(0) {
-        remove(&mut call.txn, key);
+        remove_emptied(&mut call.txn, key);
     }
     Ok(())
 }

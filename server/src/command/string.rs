@@ -95,7 +95,7 @@ fn set(call: &mut Call<'_>) -> Result<(), Error> {
 fn note_set(call: &mut Call<'_>, key: &[u8], deadline_ms: Option<i64>) {
     call.txn.event(EventClass::STRING, "set", key);
     if deadline_ms.is_some() {
-        call.txn.event(EventClass::GENERIC, "expire", key);
+        call.txn.side_event(EventClass::GENERIC, "expire", key);
     }
 }
 

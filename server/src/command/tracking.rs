@@ -7,7 +7,7 @@ use super::metadata::{Group, categories, flags};
 use crate::clients::ClientFlags;
 use crate::error::Error;
 use crate::execute::Call;
-use crate::tracking::Choice;
+use crate::tracking::{Choice, Mode};
 
 pub(super) const CLIENT_CACHING: Command = Command {
     name: "caching",
@@ -30,13 +30,13 @@ fn client_caching(call: &mut Call<'_>) -> Result<(), Error> {
         ));
     };
     match call.args.at(2) {
-        word if word.eq_ignore_ascii_case(b"yes") && choice.opts_in => {}
+        word if word.eq_ignore_ascii_case(b"yes") && choice.has(Mode::OPT_IN) => {}
         word if word.eq_ignore_ascii_case(b"yes") => {
             return Err(Error::err(
                 "CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.",
             ));
         }
-        word if word.eq_ignore_ascii_case(b"no") && choice.opts_out => {}
+        word if word.eq_ignore_ascii_case(b"no") && choice.has(Mode::OPT_OUT) => {}
         word if word.eq_ignore_ascii_case(b"no") => {
             return Err(Error::err(
                 "CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.",
@@ -88,17 +88,17 @@ fn client_trackinginfo(call: &mut Call<'_>) -> Result<(), Error> {
     let redirection = redirection(call);
     let tracked = &call.session.tracked;
     let choice = tracked.choice.as_ref();
-    let has = |wanted: fn(&Choice) -> bool| choice.is_some_and(wanted);
+    let has = |mode| choice.is_some_and(|choice| choice.has(mode));
     let is_exception = tracked.is_exception;
     let all = [
         (choice.is_none(), "off"),
         (choice.is_some(), "on"),
-        (has(|choice| choice.broadcasts), "bcast"),
-        (has(|choice| choice.opts_in), "optin"),
-        (has(|choice| choice.opts_in) && is_exception, "caching-yes"),
-        (has(|choice| choice.opts_out), "optout"),
-        (has(|choice| choice.opts_out) && is_exception, "caching-no"),
-        (has(|choice| choice.ignores_own), "noloop"),
+        (has(Mode::BROADCAST), "bcast"),
+        (has(Mode::OPT_IN), "optin"),
+        (has(Mode::OPT_IN) && is_exception, "caching-yes"),
+        (has(Mode::OPT_OUT), "optout"),
+        (has(Mode::OPT_OUT) && is_exception, "caching-no"),
+        (has(Mode::IGNORE_OWN), "noloop"),
         (call.session.client.has(ClientFlags::TRACKING_BROKEN), "broken_redirect"),
     ];
     let flags: Vec<&str> =
@@ -107,7 +107,9 @@ fn client_trackinginfo(call: &mut Call<'_>) -> Result<(), Error> {
     reply.map(3);
     reply.bulk(b"flags");
     reply.set(flags.len());
-    flags.iter().for_each(|flag| reply.bulk(flag.as_bytes()));
+    for flag in flags {
+        reply.bulk(flag.as_bytes());
+    }
     reply.bulk(b"redirect");
     reply.integer(redirection);
     reply.bulk(b"prefixes");
@@ -169,10 +171,10 @@ impl<'a> TrackingRequest<'a> {
                             "The client ID you want redirect to does not exist",
                         ))?);
                 }
-                b"BCAST" => asked.broadcasts = true,
-                b"OPTIN" => asked.opts_in = true,
-                b"OPTOUT" => asked.opts_out = true,
-                b"NOLOOP" => asked.ignores_own = true,
+                b"BCAST" => asked.mode |= Mode::BROADCAST,
+                b"OPTIN" => asked.mode |= Mode::OPT_IN,
+                b"OPTOUT" => asked.mode |= Mode::OPT_OUT,
+                b"NOLOOP" => asked.mode |= Mode::IGNORE_OWN,
                 b"PREFIX" if options.remaining() > 0 => parsed.prefixes.push(options.value()?),
                 _ => return Err(Error::Syntax),
             }
@@ -188,29 +190,31 @@ impl<'a> TrackingRequest<'a> {
     /// What is tracked from now on, if it fits together and with what was tracked before.
     fn choice(self, present: Option<&Choice>) -> Result<Choice, Error> {
         let mut asked = self.asked;
-        if !self.prefixes.is_empty() && !asked.broadcasts {
+        if !self.prefixes.is_empty() && !asked.has(Mode::BROADCAST) {
             return Err(Error::err("PREFIX option requires BCAST mode to be enabled"));
         }
-        if present.is_some_and(|present| present.broadcasts != asked.broadcasts) {
+        if present.is_some_and(|present| present.has(Mode::BROADCAST) != asked.has(Mode::BROADCAST))
+        {
             return Err(Error::err(
                 "You can't switch BCAST mode on/off before disabling tracking for this client, and then re-enabling it with a different mode.",
             ));
         }
-        if asked.broadcasts && (asked.opts_in || asked.opts_out) {
+        if asked.has(Mode::BROADCAST) && (asked.has(Mode::OPT_IN) || asked.has(Mode::OPT_OUT)) {
             return Err(Error::err("OPTIN and OPTOUT are not compatible with BCAST"));
         }
-        if asked.opts_in && asked.opts_out {
+        if asked.has(Mode::OPT_IN) && asked.has(Mode::OPT_OUT) {
             return Err(Error::err("You can't specify both OPTIN mode and OPTOUT mode"));
         }
         let switches = |present: &Choice| {
-            (present.opts_in && asked.opts_out) || (present.opts_out && asked.opts_in)
+            (present.has(Mode::OPT_IN) && asked.has(Mode::OPT_OUT))
+                || (present.has(Mode::OPT_OUT) && asked.has(Mode::OPT_IN))
         };
         if present.is_some_and(switches) {
             return Err(Error::err(
                 "You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling it with a different mode.",
             ));
         }
-        if asked.broadcasts {
+        if asked.has(Mode::BROADCAST) {
             let old = present.map(|present| present.prefixes.clone()).unwrap_or_default();
             asked.prefixes = add_prefixes(old, &self.prefixes)?;
         }

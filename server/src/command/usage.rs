@@ -37,9 +37,12 @@ pub(super) enum Kind {
 /// The arguments that a command takes after its name.
 pub(super) fn arguments(command: &Command) -> Vec<Argument> {
     let mut arguments = parse(command.usage);
-    match command.keys.len().checked_sub(1) {
-        Some(last) => number_keys(&mut arguments, &mut 0, last),
-        None => forget_keys(&mut arguments),
+    let specs = command.keys.iter().enumerate().filter(|(_, spec)| spec.finds_arguments());
+    let specs: Vec<usize> = specs.map(|(index, _)| index).collect();
+    if specs.is_empty() {
+        forget_keys(&mut arguments);
+    } else {
+        number_keys(&mut arguments, &mut 0, &specs);
     }
     arguments
 }
@@ -207,15 +210,15 @@ fn kind(name: &str) -> Kind {
     }
 }
 
-/// Tells each key, in their order, which of the specifications up to `last` finds it.
-fn number_keys(arguments: &mut [Argument], next: &mut usize, last: usize) {
+/// Tells each key, in their order, which of the specifications finds it; the last one finds the rest.
+fn number_keys(arguments: &mut [Argument], next: &mut usize, specs: &[usize]) {
     for argument in arguments {
         match &mut argument.kind {
             Kind::Key(spec) => {
-                *spec = (*next).min(last);
+                *spec = specs[(*next).min(specs.len() - 1)];
                 *next += 1;
             }
-            Kind::OneOf(inner) | Kind::Block(inner) => number_keys(inner, next, last),
+            Kind::OneOf(inner) | Kind::Block(inner) => number_keys(inner, next, specs),
             _ => {}
         }
     }
@@ -384,6 +387,8 @@ mod tests {
         };
         assert_eq!(specs("rename"), [Kind::Key(0), Kind::Key(1)]);
         assert_eq!(specs("lcs")[..2], [Kind::Key(0), Kind::Key(0)]);
+        assert_eq!(specs("sort").first(), Some(&Kind::Key(0)));
+        assert_eq!(specs("sort").last(), Some(&Kind::Key(2)));
     }
 
     #[test]

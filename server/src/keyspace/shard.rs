@@ -22,7 +22,7 @@ pub(crate) struct Counters {
     pub(crate) hits: u64,
     pub(crate) misses: u64,
     pub(crate) expired: u64,
-    /// Changes since the server started; never reset.
+    /// What commands changed since the server started; never reset.
     pub(crate) changes: u64,
 }
 

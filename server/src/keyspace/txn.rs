@@ -310,9 +310,36 @@ impl Txn<'_> {
         self.notes.take()
     }
 
-    /// Notes down what a command has done to a key.
+    /// Notes down what a command has done to a key, which counts as a change.
     pub(crate) fn event(&mut self, class: EventClass, name: &'static str, key: &[u8]) {
+        self.events(1, class, name, key);
+    }
+
+    /// The same for what counts as so many changes.
+    pub(crate) fn events(
+        &mut self,
+        count: usize,
+        class: EventClass,
+        name: &'static str,
+        key: &[u8],
+    ) {
+        self.count_changes(count);
+        self.side_event(class, name, key);
+    }
+
+    /// Notes down what is part of a change that counts already.
+    pub(crate) fn side_event(&mut self, class: EventClass, name: &'static str, key: &[u8]) {
         self.notes.event(class, name, self.database, key);
+    }
+
+    /// Only the sum over all shards is ever asked for.
+    fn count_changes(&mut self, count: usize) {
+        let changes = match &mut self.guards {
+            Guards::None => return,
+            Guards::One(_, shard) => &mut shard.counters.changes,
+            Guards::Several(all) => &mut all[0].1.counters.changes,
+        };
+        *changes += count as u64;
     }
 
     /// From here on, looking at an entry does not count as using it.
@@ -548,7 +575,6 @@ impl Slice<'_> {
     }
 
     fn note_change(&mut self, key: &[u8]) {
-        self.counters.changes += 1;
         self.notes.changed(key);
     }
 
@@ -640,8 +666,11 @@ impl Txn<'_> {
     /// A key picked at random, each about as likely as any other. Those whose time is over are removed.
     pub(crate) fn random_key(&mut self, random: &Random) -> Option<Box<[u8]>> {
         const ATTEMPTS: usize = 400;
+        if self.len() == 0 {
+            return None;
+        }
         for _ in 0..ATTEMPTS {
-            if let Some(key) = self.pick(random)?
+            if let Some(key) = self.pick(random)
                 && self.contains(&key)
             {
                 return Some(key);
@@ -652,8 +681,8 @@ impl Txn<'_> {
         first
     }
 
-    /// A key out of all slots, if the one that was drawn is full; nothing at all if none is.
-    fn pick(&self, random: &Random) -> Option<Option<Box<[u8]>>> {
+    /// A key out of all slots, if the one that was drawn is full.
+    fn pick(&self, random: &Random) -> Option<Box<[u8]>> {
         let databases = self.shards().map(|shard| shard.database(self.database));
         let lengths = databases.clone().map(|database| database.map_or(0, Database::len));
         let total: usize = lengths.clone().sum();
@@ -663,8 +692,8 @@ impl Txn<'_> {
             at = at.saturating_sub(length);
             inside
         })?;
-        let entry = databases.clone().nth(picked)??.pick(random.next());
-        Some(entry.map(|entry| entry.key().into()))
+        let entry = databases.clone().nth(picked)??.pick(random.next())?;
+        Some(entry.key().into())
     }
 
     /// Empties the database; how many keys it had.
@@ -675,9 +704,9 @@ impl Txn<'_> {
         for shard in self.shards_mut() {
             let database = shard.database_mut(database, &keyspace.hasher);
             let emptied = std::mem::replace(database, Database::new(&keyspace.hasher));
-            shard.counters.changes += emptied.len() as u64;
             removed += emptied.len();
         }
+        self.count_changes(removed);
         removed
     }
 
@@ -685,8 +714,8 @@ impl Txn<'_> {
         let hasher = &self.keyspace.hasher;
         for shard in self.shards_mut() {
             shard.swap(one, other, hasher);
-            shard.counters.changes += 1;
         }
+        self.count_changes(1);
     }
 
     /// The database in the one shard that the sweeper holds, if there may be something in it.

@@ -5,6 +5,7 @@ pub(crate) mod lcs;
 pub(crate) mod list;
 pub(crate) mod long_double;
 pub(crate) mod number;
+pub(crate) mod order;
 pub(crate) mod packed;
 pub(crate) mod set;
 pub(crate) mod string;
