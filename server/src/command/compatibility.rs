@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::metadata::Group;
 use super::{Registered, Table};
 
-const GROUPS: [(Group, &str); 7] = [
+const GROUPS: [(Group, &str); 8] = [
     (Group::Connection, "Connections"),
     (Group::String, "Strings"),
     (Group::List, "Lists"),
@@ -13,6 +13,7 @@ const GROUPS: [(Group, &str); 7] = [
     (Group::Pubsub, "Publishing and subscribing"),
     (Group::Generic, "Keys of any type"),
     (Group::Server, "Server"),
+    (Group::Cluster, "Clusters"),
 ];
 
 const PREAMBLE: &str = "\

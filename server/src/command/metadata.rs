@@ -266,6 +266,7 @@ const fn key_flags(words: &str) -> KeyFlags {
 /// The families, as `COMMAND DOCS` names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Group {
+    Cluster,
     Connection,
     Generic,
     List,
@@ -278,6 +279,7 @@ pub(crate) enum Group {
 impl Group {
     pub(crate) const fn name(self) -> &'static str {
         match self {
+            Group::Cluster => "cluster",
             Group::Connection => "connection",
             Group::Generic => "generic",
             Group::List => "list",

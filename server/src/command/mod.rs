@@ -10,6 +10,7 @@ use crate::execute::Call;
 mod acl;
 pub(crate) mod args;
 mod client;
+mod cluster;
 mod compatibility;
 mod connection;
 mod counter;

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use super::{
-    Args, Command, acl, client, connection, counter, debug, diagnostics, expire, info,
+    Args, Command, acl, client, cluster, connection, counter, debug, diagnostics, expire, info,
     introspection, keys, latency, list, list_moves, list_waiting, memory, pubsub, server, set,
     set_algebra, slowlog, sort, string,
 };
@@ -34,10 +34,11 @@ pub(crate) struct Table {
     slots: Vec<u16>,
 }
 
-const FAMILIES: [&[&Command]; 22] = [
+const FAMILIES: [&[&Command]; 23] = [
     connection::COMMANDS,
     client::COMMANDS,
     acl::COMMANDS,
+    cluster::COMMANDS,
     string::COMMANDS,
     counter::COMMANDS,
     list::COMMANDS,
