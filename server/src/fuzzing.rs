@@ -207,6 +207,7 @@ impl Session {
             self.engine.pause.end();
             flow = execute(&self.engine, &mut self.inner, args, &mut self.output, run);
         }
+        run.release();
         self.engine.end_cycle();
         if matches!(flow, Flow::Block(_))
             && let Some(waiter) = self.engine.blocking.claim(self.inner.client.id)

@@ -56,11 +56,38 @@ fn rpush(call: &mut Call<'_>) -> Result<(), Error> {
 
 fn push(call: &mut Call<'_>, end: End) -> Result<(), Error> {
     let key = call.args.at(1);
-    if length(call, key)?.is_none() {
-        call.txn.put(key, Value::List(List::new()), None);
+    if length(call, key)?.is_some() {
+        add_arguments(call, end);
+        return Ok(());
     }
-    add_arguments(call, end);
+    let (mut list, elements) = (List::new(), elements(call.args));
+    list.reserve(end, elements.clone());
+    push_all(&mut list, end, elements, Limit::of(call));
+    let length = list.len();
+    call.txn.put(key, Value::List(list), None);
+    reply_to_push(call, end, length);
     Ok(())
+}
+
+/// The arguments that are elements.
+fn elements(args: Args<'_>) -> impl Iterator<Item = Text<'_>> + Clone {
+    (2..args.len()).map(move |index| value_of(args, index))
+}
+
+fn push_all<'t>(
+    list: &mut List,
+    end: End,
+    elements: impl Iterator<Item = Text<'t>> + Clone,
+    limit: Limit,
+) {
+    limit.note_growth(list, elements.clone());
+    elements.for_each(|element| list.push(end, element));
+}
+
+fn reply_to_push(call: &mut Call<'_>, end: End, length: usize) {
+    let (key, count) = (call.args.at(1), call.args.len() - 2);
+    call.txn.events(count, EventClass::LIST, pushed(end), key);
+    call.reply.count(length);
 }
 
 const LPUSHX: Command = Command {
@@ -109,17 +136,14 @@ fn push_if_present(call: &mut Call<'_>, end: End) -> Result<(), Error> {
     Ok(())
 }
 
-/// Adds the arguments from the second on to the list that is there, and replies with its length.
+/// Adds the elements to the list that is there.
 fn add_arguments(call: &mut Call<'_>, end: End) {
-    let (key, args, limit) = (call.args.at(1), call.args, Limit::of(call));
+    let (key, elements, limit) = (call.args.at(1), elements(call.args), Limit::of(call));
     let length = change(call, key, |list, _| {
-        let elements = (2..args.len()).map(|index| value_of(args, index));
-        limit.note_growth(list, elements.clone());
-        elements.for_each(|element| list.push(end, element));
+        push_all(list, end, elements, limit);
         list.len()
     });
-    call.txn.events(args.len() - 2, EventClass::LIST, pushed(end), key);
-    call.reply.count(length);
+    reply_to_push(call, end, length);
 }
 
 /// The event of putting elements at an end of a list.
@@ -263,9 +287,7 @@ fn lrange(call: &mut Call<'_>) -> Result<(), Error> {
     let list = list(entry.value())?;
     let range = range(start, stop, list.len());
     call.reply.array(range.len());
-    for element in list.iter_from(range.start).take(range.len()) {
-        write_text(&mut call.reply, element);
-    }
+    list.visit(range, |element| write_text(&mut call.reply, element));
     Ok(())
 }
 

@@ -45,15 +45,21 @@ const SADD: Command = Command {
 fn sadd(call: &mut Call<'_>) -> Result<(), Error> {
     let (key, args, limits) = (call.args.at(1), call.args, limits(call));
     let members = args.len() - 2;
-    if size(call, key)?.is_none() {
-        let set = Set::new(value_of(args, 2), members, limits);
+    let add_all = |set: &mut Set| {
+        set.expect((2..args.len()).map(|index| value_of(args, index)), limits);
+        (2..args.len()).filter(|&index| set.add(value_of(args, index), limits)).count()
+    };
+    let added = if size(call, key)?.is_some() {
+        change(call, key, |set| {
+            let added = add_all(set);
+            (added, added > 0)
+        })
+    } else {
+        let mut set = Set::new(value_of(args, 2), members, limits);
+        let added = add_all(&mut set);
         call.txn.put(key, Value::Set(set), None);
-    }
-    let added = change(call, key, |set| {
-        set.expect(members, limits);
-        let added = (2..args.len()).filter(|&index| set.add(value_of(args, index), limits)).count();
-        (added, added > 0)
-    });
+        added
+    };
     if added > 0 {
         call.txn.events(added, EventClass::SET, "sadd", key);
     }
@@ -165,9 +171,7 @@ fn smembers(call: &mut Call<'_>) -> Result<(), Error> {
     };
     let set = set(entry.value())?;
     call.reply.set(set.len());
-    for member in set.iter() {
-        write_text(&mut call.reply, member);
-    }
+    set.visit(|member| write_text(&mut call.reply, member));
     Ok(())
 }
 

@@ -40,7 +40,15 @@ const SINTER: Command = Command {
 fn sinter(call: &mut Call<'_>) -> Result<(), Error> {
     let args = call.args;
     let sets = sets(&mut call.txn, args, 1..args.len())?;
-    write_members(&mut call.reply, common(&sets));
+    let mut members = Vec::new();
+    if let Some((smallest, others)) = smallest_first(&sets) {
+        smallest.visit(|member| {
+            if others.iter().all(|set| set.contains(member)) {
+                members.push(member);
+            }
+        });
+    }
+    write_members(&mut call.reply, members.into_iter());
     Ok(())
 }
 
@@ -216,12 +224,18 @@ fn sets<'t>(
 
 /// The members that all sets have, in the order of the smallest.
 fn common<'s>(sets: &Sets<'s>) -> impl Iterator<Item = Text<'s>> {
-    let mut present: Vec<&Set> = sets.iter().flatten().copied().collect();
+    smallest_first(sets).into_iter().flat_map(|(smallest, others)| {
+        let is_in_all = move |member: &Text<'s>| others.iter().all(|set| set.contains(*member));
+        smallest.iter().filter(is_in_all)
+    })
+}
+
+/// The smallest of the sets, and the others; nothing if one of them is not there.
+fn smallest_first<'s>(sets: &Sets<'s>) -> Option<(&'s Set, Vec<&'s Set>)> {
+    let mut present: Vec<&Set> = sets.iter().copied().collect::<Option<_>>()?;
     present.sort_by_key(|set| set.len());
-    let smallest = if present.len() == sets.len() { present.first().copied() } else { None };
     let others = present.split_off(1.min(present.len()));
-    let is_in_all = move |member: &Text<'s>| others.iter().all(|set| set.contains(*member));
-    smallest.into_iter().flat_map(Set::iter).filter(is_in_all)
+    Some((present.pop()?, others))
 }
 
 fn any(sets: &Sets<'_>, limits: Limits<'_>) -> Option<Set> {

@@ -77,6 +77,11 @@ impl Entries {
         self.add(Draft { deadline_ms, ..kept.draft() })
     }
 
+    /// A value that has memory of its own already.
+    pub(super) fn outside_mut(&mut self, handle: Handle) -> Option<&mut Value> {
+        entry::outside(self.pages.get(handle)).map(|number| &mut self.values[number])
+    }
+
     /// The value with memory of its own, to be changed in place.
     pub(super) fn value_mut(&mut self, handle: &mut Handle) -> &mut Value {
         if entry::outside(self.pages.get(*handle)).is_none() {

@@ -195,7 +195,14 @@ impl Database {
         found: Found,
         change: impl FnOnce(&mut Value) -> R,
     ) -> R {
-        self.change(found, |entries, handle| change(entries.value_mut(handle)))
+        let Some(value) = self.entries.outside_mut(found.item) else {
+            return self.change(found, |entries, handle| change(entries.value_mut(handle)));
+        };
+        // Neither its place nor its deadline changes, so that there is only the value to count.
+        let before = value.heap_bytes();
+        let result = change(value);
+        self.bytes = self.bytes + value.heap_bytes() - before;
+        result
     }
 
     pub(super) fn remove(&mut self, hash: u64, found: Found) {

@@ -40,6 +40,19 @@ impl Output {
         self.buffer.extend_from_slice(bytes);
     }
 
+    /// Appends bytes between others that are short. Room is made once for all of them.
+    pub(crate) fn write_framed<const BEFORE: usize, const AFTER: usize>(
+        &mut self,
+        before: [u8; BEFORE],
+        bytes: &[u8],
+        after: [u8; AFTER],
+    ) {
+        self.buffer.reserve(BEFORE + bytes.len() + AFTER);
+        self.buffer.extend_from_slice(&before);
+        self.buffer.extend_from_slice(bytes);
+        self.buffer.extend_from_slice(&after);
+    }
+
     /// Appends a value, by reference if it is large.
     pub(crate) fn share(&mut self, bytes: &Bytes) {
         if bytes.len() < WORTH_SHARING {

@@ -62,6 +62,10 @@ impl<'a> Reply<'a> {
     }
 
     pub(crate) fn bulk(&mut self, bytes: &[u8]) {
+        if let 10..100 = bytes.len() {
+            let [tens, ones] = number::digit_pair(bytes.len());
+            return self.output.write_framed([b'$', tens, ones, b'\r', b'\n'], bytes, *b"\r\n");
+        }
         self.header(b'$', bytes.len() as i64);
         self.output.write(bytes);
         self.output.write(b"\r\n");

@@ -95,11 +95,43 @@ pub(crate) fn append(element: Text<'_>, target: &mut Vec<u8>) {
 }
 
 /// The first element, and how many bytes it takes. Nothing if the bytes are no whole element.
+#[inline]
 pub(crate) fn first(bytes: &[u8]) -> Option<(Text<'_>, usize)> {
+    match bytes {
+        // Most elements are short texts.
+        &[kind @ kind::SHORT_TEXT..kind::INTEGER_13, ..] => {
+            let length = usize::from(kind & 0x3f);
+            let element = bytes.get(..length + 2)?;
+            Some((Text::Fixed(&element[1..=length]), length + 2))
+        }
+        _ => any_first(bytes),
+    }
+}
+
+/// Visits all elements, most of which are short texts.
+pub(crate) fn visit<'a>(mut bytes: &'a [u8], mut visit: impl FnMut(Text<'a>)) {
+    while let [kind, behind @ ..] = bytes {
+        let length = usize::from(kind & 0x3f);
+        if (kind::SHORT_TEXT..kind::INTEGER_13).contains(kind)
+            && let Some((text, [_, rest @ ..])) = behind.split_at_checked(length)
+        {
+            visit(Text::Fixed(text));
+            bytes = rest;
+        } else {
+            let Some((element, size)) = any_first(bytes) else {
+                return;
+            };
+            visit(element);
+            bytes = &bytes[size..];
+        }
+    }
+}
+
+fn any_first(bytes: &[u8]) -> Option<(Text<'_>, usize)> {
     let (&kind, rest) = bytes.split_first()?;
     let (element, length) = match kind {
         0..=0x7f => (Text::Integer(kind.into()), 1),
-        0x80..=0xbf => text(bytes, 1, usize::from(kind & 0x3f))?,
+        kind::SHORT_TEXT..kind::INTEGER_13 => text(bytes, 1, usize::from(kind & 0x3f))?,
         0xc0..=0xdf => {
             let integer = i64::from(kind & 0x1f) << 8 | i64::from(*rest.first()?);
             (Text::Integer(integer << 51 >> 51), 2)
@@ -228,6 +260,9 @@ mod tests {
         let slices: Vec<&[u8]> = elements.iter().map(Vec::as_slice).collect();
         let bytes = packed(&slices).leak();
         assert_eq!(texts(Elements(bytes)), elements);
+        let mut visited = Vec::new();
+        visit(bytes, |element| visited.push(element.to_bytes().to_vec()));
+        assert_eq!(visited, elements);
         let mut backwards = texts(Elements(bytes).rev());
         backwards.reverse();
         assert_eq!(backwards, elements);
@@ -250,6 +285,7 @@ mod tests {
         for bytes in [&[0x81][..], &[0xf0, 1, 0, 0], &[0xff], &[0xf5, 1], &[0xe1, 0xff, 1], &[0x01]]
         {
             assert_eq!(Elements(bytes).count(), 0, "{bytes:x?}");
+            visit(bytes, |element| panic!("{element:?} of {bytes:x?}"));
         }
         for bytes in [&[0x05][..], &[0x80; 8], &[0xff, 0x01]] {
             assert_eq!(Elements(bytes).rev().count(), 0, "{bytes:x?}");

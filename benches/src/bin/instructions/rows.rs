@@ -33,7 +33,7 @@ const fn row(name: &'static str, words: fn(usize) -> String, reply: &'static str
     Row { name, value: VALUE, words, reply }
 }
 
-pub(crate) const ROWS: [Row; 11] = [
+pub(crate) const ROWS: [Row; 19] = [
     row("PING", |_| "PING".to_owned(), "+PONG"),
     row("GET, hit", |number| format!("GET {}", key(number)), "$32"),
     row("GET, miss", |number| format!("GET {}", absent(number)), "$-1"),
@@ -45,7 +45,29 @@ pub(crate) const ROWS: [Row; 11] = [
     row("DEL", |number| format!("DEL {}", key(number)), ":1"),
     row("MSET 10", |number| format!("MSET {}", ten_keys(number, VALUE)), "+OK"),
     row("MGET 10", |number| format!("MGET {}", ten_keys(number, "")), "*10"),
+    row("LPUSH", |_| "LPUSH list 0123456789abcdef".to_owned(), ":"),
+    row("RPOP", |_| "RPOP long:list".to_owned(), "$16"),
+    row("LPUSH, many lists", |number| format!("LPUSH list:{} {VALUE}", absent(number)), ":1"),
+    row("LRANGE 100", |_| "LRANGE hundred:list 0 -1".to_owned(), "*100"),
+    row("SADD", |number| format!("SADD set {}", key(number)), ":"),
+    row("SISMEMBER", |number| format!("SISMEMBER hundred:set {}", element(number)), ":"),
+    row("SMEMBERS 100", |_| "SMEMBERS hundred:set".to_owned(), "*100"),
+    row("PUBLISH", |_| format!("PUBLISH channel {VALUE}"), ":0"),
 ];
+
+/// What there is beside the keys.
+fn preparations() -> [String; 3] {
+    let elements = |count| (0..count).map(element).collect::<Vec<_>>().join(" ");
+    [
+        format!("RPUSH hundred:list {}", elements(100)),
+        format!("SADD hundred:set {}", elements(100)),
+        format!("RPUSH long:list {}", elements(WARMING + COUNTED)),
+    ]
+}
+
+fn element(number: usize) -> String {
+    format!("element:{number:08}")
+}
 
 /// Serves requests of this row; those that count are served by `serve_counted`.
 pub(crate) fn perform(row: &Row, depth: usize) {
@@ -61,6 +83,7 @@ pub(crate) fn perform(row: &Row, depth: usize) {
 
     let mut replies = Vec::new();
     serve_checked(&mut connection, &fill, &mut replies, "+OK");
+    serve_checked(&mut connection, &preparations().map(|words| encode(&words)), &mut replies, ":");
     serve_checked(&mut connection, warming, &mut replies, row.reply);
     serve_counted(&mut connection, counted, &mut replies);
     assert!(replies.starts_with(row.reply.as_bytes()), "{}", replies.escape_ascii());

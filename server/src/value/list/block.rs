@@ -83,6 +83,19 @@ impl Block {
         }
     }
 
+    /// Makes room for what comes first, if that may lie in one block.
+    pub(super) fn reserve(&mut self, end: End, bytes: usize) {
+        if let Block::Packed(packed) = self
+            && packed.count == 0
+            && bytes <= LARGEST_BLOCK
+        {
+            match end {
+                End::Head => packed.make_room_in_front(bytes),
+                End::Tail => packed.bytes.reserve_exact(bytes),
+            }
+        }
+    }
+
     /// Adds an element if there may be more in this block.
     pub(super) fn push(&mut self, end: End, element: Text<'_>) -> bool {
         let Block::Packed(packed) = self else {
@@ -168,10 +181,11 @@ impl Packed {
         let (start, room) = (self.start as usize, self.bytes.capacity() - self.bytes.len());
         if room < size {
             let used = self.used().len();
-            if start + room >= size + used / 4 {
+            let wanted = size + spare(used);
+            if start + room >= wanted {
                 self.move_to(0, used);
             } else {
-                self.bytes.reserve_exact(size + used / 4);
+                self.bytes.reserve_exact(wanted);
             }
         }
         packed::append(element, &mut self.bytes);
@@ -191,7 +205,7 @@ impl Packed {
     /// Moves the elements to the end of the room there is, or of more.
     fn make_room_in_front(&mut self, size: usize) {
         let used = self.used().len();
-        let wanted = used + size + used / 4;
+        let wanted = used + size + spare(used);
         if self.bytes.capacity() < wanted {
             self.bytes.reserve_exact(wanted - self.bytes.len());
         }
@@ -222,6 +236,12 @@ impl Packed {
             self.count -= 1;
         }
     }
+}
+
+/// How much room is made for more, beside so many bytes. A large block is soon full.
+const fn spare(used: usize) -> usize {
+    const LARGE: usize = 1024;
+    if used < LARGE { used / 4 } else { used / 8 }
 }
 
 /// An element that is worth sharing, in a buffer of its own.

@@ -12,6 +12,7 @@ use block::Block;
 use bytes::Bytes;
 
 use super::Text;
+use super::packed;
 use super::string::LONGEST_INTEGER;
 
 #[derive(Clone, Debug)]
@@ -87,6 +88,13 @@ impl List {
 
     pub(crate) const fn set_long(&mut self, is_long: bool) {
         self.is_long = is_long;
+    }
+
+    /// Makes room in an empty list for elements that are to be pushed, exactly as much as they take.
+    pub(crate) fn reserve<'t>(&mut self, end: End, elements: impl Iterator<Item = Text<'t>>) {
+        if let Blocks::One(block) = &mut self.blocks {
+            block.reserve(end, elements.map(packed::size).sum());
+        }
     }
 
     pub(crate) fn push(&mut self, end: End, element: Text<'_>) {
@@ -185,6 +193,21 @@ impl List {
             Blocks::Many(many) => many.blocks.as_slices(),
         };
         blocks.0.iter().chain(blocks.1).flat_map(Block::elements)
+    }
+
+    /// Visits the elements in a range, one after the other.
+    pub(crate) fn visit(&self, range: Range<usize>, mut visit: impl FnMut(Text<'_>)) {
+        let (block, skipped) = self.seek(range.start).unwrap_or((self.count_blocks(), 0));
+        let (mut skipped, mut left) = (skipped, range.len());
+        for at in block..self.count_blocks() {
+            let block = self.block(at);
+            let count = (block.count() - skipped).min(left);
+            block.elements().skip(skipped).take(count).for_each(&mut visit);
+            (skipped, left) = (0, left - count);
+            if left == 0 {
+                return;
+            }
+        }
     }
 
     /// The elements from an index on.

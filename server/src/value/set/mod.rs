@@ -104,8 +104,14 @@ impl Set {
         }
     }
 
-    /// Takes the form for so many members, whether they will be there or not.
-    pub(crate) fn expect(&mut self, count: usize, limits: Limits<'_>) {
+    /// Takes the form for these members, whether they will be there or not. An empty set takes just the
+    /// memory for them.
+    pub(crate) fn expect<'t>(
+        &mut self,
+        members: impl ExactSizeIterator<Item = Text<'t>>,
+        limits: Limits<'_>,
+    ) {
+        let count = members.len();
         let is_too_small = match self {
             Set::Integers(_) => count > limits.integers,
             Set::Packed(_) => count > limits.packed,
@@ -113,6 +119,11 @@ impl Set {
         };
         if is_too_small {
             self.become_table(limits);
+        }
+        if let Set::Packed(packed) = self
+            && packed.count == 0
+        {
+            packed.bytes.reserve_exact(members.map(packed::size).sum());
         }
     }
 
@@ -162,12 +173,17 @@ impl Set {
         }
     }
 
+    /// Whether it has a member, in whatever form that comes.
     pub(crate) fn contains(&self, member: Text<'_>) -> bool {
-        match (self, member) {
-            (Set::Integers(integers), Text::Integer(integer)) => integers.contains(integer),
-            (Set::Integers(_), _) => false,
-            (Set::Packed(packed), _) => packed.find(member).is_some(),
-            (Set::Table(members), _) => members.contains(member.bytes(&mut [0; LONGEST_INTEGER])),
+        match self {
+            Set::Integers(integers) => {
+                member.integer().is_some_and(|integer| integers.contains(integer))
+            }
+            Set::Packed(packed) => {
+                let member = member.integer().map_or(member, Text::Integer);
+                packed.find(member).is_some()
+            }
+            Set::Table(members) => members.contains(member.bytes(&mut [0; LONGEST_INTEGER])),
         }
     }
 
@@ -176,6 +192,15 @@ impl Set {
             Set::Integers(integers) => Box::new(integers.iter().map(Text::Integer)),
             Set::Packed(packed) => Box::new(Elements(&packed.bytes)),
             Set::Table(members) => Box::new(members.iter().map(Text::new)),
+        }
+    }
+
+    /// Visits all members, as texts whatever they could be read as where that takes no time.
+    pub(crate) fn visit<'s>(&'s self, mut visit: impl FnMut(Text<'s>)) {
+        match self {
+            Set::Integers(integers) => integers.iter().map(Text::Integer).for_each(visit),
+            Set::Packed(packed) => packed::visit(&packed.bytes, visit),
+            Set::Table(members) => members.iter().for_each(|member| visit(Text::Fixed(member))),
         }
     }
 
