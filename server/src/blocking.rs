@@ -249,12 +249,13 @@ impl Serving<'_> {
             reply: Reply::new(output, waiter.protocol),
             redacted: Redacted::default(),
             flow: Flow::Continue,
+            wish: None,
         };
         let result = (waiter.row.command.run)(&mut call);
         let notes = call.txn.take_notes();
         engine.announce(notes, Some(waiter.client.id), self.moment.now_ms());
         let ready = made_ready(&call.txn, call.row, call.args);
-        let waits_on = matches!(call.flow, Flow::Block(_));
+        let waits_on = call.wish.is_some();
         drop(call);
         if let Err(error) = result {
             output.rewind(mark);

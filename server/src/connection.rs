@@ -92,8 +92,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.waiting = Some(match wait {
             Wait::Pause => Box::pin(async move { engine.pause.wait(&engine.clock).await }),
             Wait::Time(duration) => Box::pin(async move { engine.clock.sleep(duration).await }),
-            Wait::Answer(None) => Box::pin(pending()),
-            Wait::Answer(Some(deadline_ms)) => {
+            Wait::Answer(i64::MAX) => Box::pin(pending()),
+            Wait::Answer(deadline_ms) => {
                 Box::pin(async move { engine.clock.sleep_until(deadline_ms).await })
             }
         });

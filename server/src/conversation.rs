@@ -53,8 +53,8 @@ pub(crate) struct Conversation {
 pub(crate) enum Wait {
     Pause,
     Time(Duration),
-    /// A reply that somebody else gives, until this time.
-    Answer(Option<i64>),
+    /// A reply that somebody else gives, until this time or, if it is the last there is, without end.
+    Answer(i64),
 }
 
 impl Conversation {
@@ -150,10 +150,10 @@ impl Conversation {
                 self.session.client.raise(ClientFlags::WAITING);
                 wait = Some(Wait::Time(duration));
             }
-            Flow::Block(wish) => {
+            Flow::Block(deadline_ms) => {
                 self.awaits_answer = true;
                 self.session.client.raise(ClientFlags::WAITING);
-                wait = Some(Wait::Answer(wish.deadline_ms));
+                wait = Some(Wait::Answer(deadline_ms));
             }
             Flow::Paused => {
                 self.session.client.raise(ClientFlags::WAITING);

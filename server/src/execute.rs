@@ -32,6 +32,8 @@ pub(crate) struct Call<'a> {
     pub(crate) redacted: Redacted,
     /// How the connection goes on after this request.
     pub(crate) flow: Flow,
+    /// What the client waits for, if it has to.
+    pub(crate) wish: Option<Wish>,
 }
 
 /// How a connection goes on after a request.
@@ -47,8 +49,8 @@ pub(crate) enum Flow {
     /// The reply is sent after this time.
     Sleep(Duration),
     /// The client waits for keys; the reply comes from whoever puts something there, or from its
-    /// own connection when time is over.
-    Block(Wish),
+    /// own connection when this time is over, in milliseconds since 1970.
+    Block(i64),
 }
 
 /// Executes one request of a run and writes its reply.
@@ -98,6 +100,7 @@ pub(crate) fn execute(
 }
 
 /// Runs the command's function with its keys locked.
+#[inline]
 fn run(
     engine: &Engine,
     session: &mut Session,
@@ -115,20 +118,30 @@ fn run(
         session,
         redacted: Redacted::default(),
         flow: Flow::Continue,
+        wish: None,
     };
     call.txn.observe(engine.wanted());
     let result = (row.command.run)(&mut call);
-    call.announce();
+    if call.txn.has_notes() {
+        call.announce();
+    }
     if call.session.tracked.remembers() && row.command.flags.contains(CommandFlags::READONLY) {
         let keys = locate::keys(row.command, args);
         engine.tracking.remember(call.session.client.id, keys);
     }
-    if let Flow::Block(wish) = call.flow {
-        engine.blocking.enter(&mut call, wish);
-    } else if call.txn.is_awaited() {
-        blocking::serve(&mut call);
+    if call.wish.is_some() || call.txn.is_awaited() {
+        wait_or_serve(&mut call);
     }
     (result, call.redacted, call.flow)
+}
+
+/// Has the client wait if it has to; or serves those who have waited for what it may have brought.
+#[cold]
+fn wait_or_serve(call: &mut Call<'_>) {
+    match call.wish.take() {
+        Some(wish) => call.engine.blocking.enter(call, wish),
+        None => blocking::serve(call),
+    }
 }
 
 /// The row of a request that may be executed now.
@@ -296,9 +309,6 @@ impl Call<'_> {
     /// its reply.
     pub(crate) fn announce(&mut self) {
         let notes = self.txn.take_notes();
-        if notes.is_empty() {
-            return;
-        }
         self.engine.announce(notes, Some(self.session.client.id), self.now_ms());
         self.session.collect_mail();
     }
@@ -308,7 +318,8 @@ impl Call<'_> {
         if self.session.direct {
             wish.in_vain.write(&mut self.reply);
         } else {
-            self.flow = Flow::Block(wish);
+            self.flow = Flow::Block(wish.deadline_ms.unwrap_or(i64::MAX));
+            self.wish = Some(wish);
         }
     }
 

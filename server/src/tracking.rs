@@ -61,8 +61,11 @@ pub(crate) struct Tracked {
 impl Tracked {
     /// A command has been dealt with. What was said of the next one holds through the container's
     /// own subcommands.
+    #[inline]
     pub(crate) fn spend(&mut self, row: Option<&Registered>) {
-        self.is_exception &= row.is_some_and(|row| row.name.starts_with("client|"));
+        if self.is_exception {
+            self.is_exception = row.is_some_and(|row| row.name.starts_with("client|"));
+        }
     }
 
     /// Whether the keys that the present command reads are to be remembered.

@@ -41,8 +41,8 @@ pub(crate) struct Notes {
 }
 
 impl Notes {
-    pub(super) const fn new(wanted: Wanted) -> Self {
-        Notes { wanted, list: Vec::new() }
+    pub(super) const fn new() -> Self {
+        Notes { wanted: Wanted::empty(), list: Vec::new() }
     }
 
     pub(super) const fn wanted(&self) -> Wanted {
@@ -74,6 +74,15 @@ impl Notes {
         if self.wanted.contains(Wanted::CHANGES) && !is_last {
             self.list.push(Note::Flushed);
         }
+    }
+
+    /// From here on, this is wanted.
+    pub(super) const fn want(&mut self, wanted: Wanted) {
+        self.wanted = wanted;
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.list.is_empty()
     }
 
     pub(super) fn take(&mut self) -> Vec<Note> {

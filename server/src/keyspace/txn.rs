@@ -257,8 +257,7 @@ impl<'a> Txn<'a> {
         scope: Scope,
     ) -> Self {
         let Scope { database, now_ms, uses } = scope;
-        let notes = Notes::new(Wanted::empty());
-        Txn { keyspace, guards, locked_key, database, now_ms, uses, notes }
+        Txn { keyspace, guards, locked_key, database, now_ms, uses, notes: Notes::new() }
     }
 
     /// A transaction within this one, which holds the same for somebody else's command.
@@ -301,8 +300,12 @@ impl Txn<'_> {
     }
 
     /// From here on, what somebody wants to know is noted down.
-    pub(crate) fn observe(&mut self, wanted: Wanted) {
-        self.notes = Notes::new(wanted);
+    pub(crate) const fn observe(&mut self, wanted: Wanted) {
+        self.notes.want(wanted);
+    }
+
+    pub(crate) const fn has_notes(&self) -> bool {
+        !self.notes.is_empty()
     }
 
     /// What has been noted down so far.
@@ -723,6 +726,15 @@ impl Txn<'_> {
         let (database, hasher) = (self.database, &self.keyspace.hasher);
         let shard = self.shards_mut().next()?;
         shard.database(database).is_some().then(|| shard.database_mut(database, hasher))
+    }
+
+    /// Whether something holds for a shard; soon answered where there is only one.
+    pub(super) fn any_shard(&self, holds: impl Fn(&Shard) -> bool) -> bool {
+        match &self.guards {
+            Guards::None => false,
+            Guards::One(_, shard) => holds(shard),
+            Guards::Several(all) => all.iter().any(|(_, shard)| holds(shard)),
+        }
     }
 
     pub(super) fn shard_of_key(&self, key: &[u8]) -> usize {

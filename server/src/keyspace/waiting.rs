@@ -109,7 +109,7 @@ impl Shard {
 impl Txn<'_> {
     /// Whether anybody waits for anything in these shards.
     pub(crate) fn is_awaited(&self) -> bool {
-        self.shards().any(|shard| shard.waiting.is_some())
+        self.any_shard(|shard| shard.waiting.is_some())
     }
 
     /// A ticket for keys of the selected database, which the transaction holds, as it does the `others`
