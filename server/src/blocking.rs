@@ -180,7 +180,7 @@ pub(crate) fn serve(call: &mut Call<'_>) {
 /// Of the keys that a command may have changed, those that somebody waits for.
 fn made_ready(txn: &Txn<'_>, row: &'static Registered, args: Args<'_>) -> Vec<Place> {
     let keys: Vec<Box<[u8]>> = match row.command.locks {
-        Locks::All => txn.awaited_keys(),
+        Locks::All | Locks::Queued => txn.awaited_keys(),
         Locks::Keys => locate::keys(row.command, args).map(Box::from).collect(),
     };
     let places = |key: Box<[u8]>| {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use dashmap::DashMap;
 
 use crate::config::OutputLimit;
-use crate::keyspace::Ticket;
+use crate::keyspace::{Ticket, Watch};
 use crate::resp::Protocol;
 
 bitflags! {
@@ -30,6 +30,10 @@ bitflags! {
         /// Whoever was to be told in its place is gone.
         const TRACKING_BROKEN = 1 << 8;
         const TRACKING_BROADCAST = 1 << 9;
+        /// Has begun a transaction.
+        const MULTI = 1 << 10;
+        /// A key that it watches has changed.
+        const DIRTY = 1 << 11;
     }
 }
 
@@ -42,6 +46,8 @@ pub(crate) struct Client {
     pub(crate) created_ms: i64,
     pub(crate) names: Mutex<Names>,
     pub(crate) seen: Seen,
+    /// Of the keys that it watches.
+    pub(crate) watch: Arc<Watch>,
     flags: AtomicU32,
     mailbox: Mutex<Mailbox>,
 }
@@ -72,6 +78,9 @@ pub(crate) struct Seen {
     pub(crate) subscriptions: [AtomicUsize; 3],
     /// The client that is told of changes in its place: 0 is itself, -1 nobody.
     pub(crate) redirect: AtomicI64,
+    /// How many requests wait for EXEC; -1 outside of MULTI.
+    pub(crate) queued: AtomicI64,
+    pub(crate) watched: AtomicUsize,
 }
 
 /// What others leave for a connection to send, and how they wake it.
@@ -115,6 +124,7 @@ impl Client {
             created_ms: now_ms,
             names: Mutex::new(Names { user: b"default".to_vec(), ..Names::default() }),
             seen: Seen::new(now_ms),
+            watch: Arc::default(),
             flags: AtomicU32::new(0),
             mailbox: Mutex::default(),
         }
@@ -259,6 +269,8 @@ impl Seen {
             sent: AtomicU64::new(0),
             subscriptions: [const { AtomicUsize::new(0) }; 3],
             redirect: AtomicI64::new(-1),
+            queued: AtomicI64::new(-1),
+            watched: AtomicUsize::new(0),
         }
     }
 

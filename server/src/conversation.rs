@@ -210,7 +210,8 @@ impl Conversation {
     /// Whether the client has left more unread, or sent more unasked, than it may.
     pub(crate) fn is_over_limit(&mut self) -> bool {
         let config = &self.engine.config;
-        if self.decoder.pending() as i64 > config.number(Param::ClientQueryBufferLimit) {
+        let waiting = self.decoder.pending() + self.session.transaction.bytes();
+        if waiting as i64 > config.number(Param::ClientQueryBufferLimit) {
             self.engine.stats.dropped_for_query_buffer.fetch_add(1, Ordering::Relaxed);
             return true;
         }

@@ -9,6 +9,7 @@ use crate::blocking::Blocking;
 use crate::clients::Registry;
 use crate::clock::Clock;
 use crate::config::{Config, Param};
+use crate::error::Error;
 use crate::keyspace::{Counting, Keyspace};
 use crate::latency::LatencyMonitor;
 use crate::monitor::Monitors;
@@ -115,10 +116,40 @@ impl Engine {
         if let Some(waiter) = self.blocking.claim(client.id) {
             self.keyspace.leave(&waiter.ticket);
         }
+        self.end_transaction(session);
+        let client = &session.client;
         self.pubsub.forget(&mut session.subscriptions, client);
         self.tracking.stop(&mut session.tracked, client);
         self.monitors.remove(client);
         self.clients.remove(client.id);
+    }
+
+    /// Nothing is queued or watched by a client any more. Nothing may be locked.
+    pub(crate) fn end_transaction(&self, session: &mut Session) {
+        let transaction = std::mem::take(&mut session.transaction);
+        let watch = &session.client.watch;
+        self.keyspace.unwatch(&transaction.watched, watch);
+        watch.mend();
+        session.transaction.show(&session.client);
+    }
+
+    /// A request is not executed: nothing of its transaction will be. If it is EXEC itself, that is the
+    /// end of it. Nothing may be locked.
+    pub(crate) fn refuse_in_transaction(
+        &self,
+        session: &mut Session,
+        name: &[u8],
+        error: Error,
+    ) -> Error {
+        if !name.eq_ignore_ascii_case(b"exec") {
+            session.transaction.abort();
+            return error;
+        }
+        self.end_transaction(session);
+        let text = error.wire();
+        let reason = text.strip_prefix(b"ERR ").unwrap_or(&text);
+        let before = b"EXECABORT Transaction discarded because of: ";
+        Error::Text([&before[..], reason].concat().into())
     }
 
     pub(crate) fn state(&self) -> watch::Receiver<State> {

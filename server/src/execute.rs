@@ -68,10 +68,18 @@ pub(crate) fn execute(
             tracing::warn!(%client, "closing a connection that speaks HTTP: an attack, perhaps");
             return Flow::Abort;
         }
-        Err(error) => return refuse(engine, session, &error, output),
+        Err(error) => {
+            held.release();
+            let error = engine.refuse_in_transaction(session, args.at(0), error);
+            return refuse(engine, session, &error, output);
+        }
     };
+    let is_queueing = session.transaction.queue.is_some() && !row.command.works_queueing;
     if engine.pause.is_on() && is_paused(engine, session, row) {
         return Flow::Paused;
+    }
+    if is_queueing {
+        return queue(session, row, args, output);
     }
     let mark = output.mark();
     let (result, redacted, flow) = run(engine, session, row, args, output, held);
@@ -92,7 +100,9 @@ pub(crate) fn execute(
         session.messages.drain(..).for_each(|message| output.share(&message));
     }
     session.replies = session.replies.after_request();
-    session.tracked.spend(Some(row));
+    if session.transaction.queue.is_none() {
+        session.tracked.spend(Some(row));
+    }
     let tracked = engine.config.enabled(Param::LatencyTracking);
     session.tally.add(&engine.stats, Executed { row: row.id, tracked, spent_ns });
     account(engine, session, row, spent_ns, redacted.shown(args));
@@ -121,18 +131,30 @@ fn run(
         wish: None,
     };
     call.txn.observe(engine.wanted());
-    let result = (row.command.run)(&mut call);
-    if call.txn.has_notes() {
-        call.announce();
-    }
-    if call.session.tracked.remembers() && row.command.flags.contains(CommandFlags::READONLY) {
-        let keys = locate::keys(row.command, args);
-        engine.tracking.remember(call.session.client.id, keys);
-    }
+    let result = call.perform();
     if call.wish.is_some() || call.txn.is_awaited() {
         wait_or_serve(&mut call);
     }
     (result, call.redacted, call.flow)
+}
+
+/// Keeps a request for EXEC.
+#[cold]
+fn queue(
+    session: &mut Session,
+    row: &'static Registered,
+    args: Args<'_>,
+    output: &mut Output,
+) -> Flow {
+    if let Some(queue) = &mut session.transaction.queue {
+        queue.push(row, args);
+    }
+    session.transaction.show(&session.client);
+    if !session.replies.are_silent() {
+        Reply::new(output, session.protocol()).simple("QUEUED");
+    }
+    session.replies = session.replies.after_request();
+    Flow::Continue
 }
 
 /// Has the client wait if it has to; or serves those who have waited for what it may have brought.
@@ -170,6 +192,11 @@ fn admit(session: &Session, engine: &Engine, args: Args<'_>) -> Result<&'static 
              allowed in this context",
             row.name
         )));
+    }
+    let is_queueing = session.transaction.queue.is_some();
+    if is_queueing && row.command.flags.contains(CommandFlags::NO_MULTI) {
+        count_rejected(engine, row);
+        return Err(Error::err("Command not allowed inside a transaction"));
     }
     let touches_keys = CommandFlags::WRITE.union(CommandFlags::READONLY);
     if row.command.flags.intersects(touches_keys) && session.client.has(ClientFlags::MONITOR) {
@@ -214,7 +241,9 @@ fn refuse(engine: &Engine, session: &mut Session, error: &Error, output: &mut Ou
 
 fn is_paused(engine: &Engine, session: &Session, row: &Registered) -> bool {
     let writes = CommandFlags::WRITE.union(CommandFlags::MAY_REPLICATE);
-    let is_write = row.command.flags.intersects(writes);
+    let queued = session.transaction.queue.as_ref().filter(|_| row.command.locks == Locks::Queued);
+    let flags = queued.and_then(|queue| queue.flags).unwrap_or(row.command.flags);
+    let is_write = flags.intersects(writes);
     !session.direct && engine.pause.holds(is_write, session.moment.now_ms())
 }
 
@@ -230,10 +259,23 @@ fn lock<'a>(
     let scope = Scope { database: session.database(), now_ms: session.moment.now_ms(), uses };
     match (row.command.locks, row.sole_key) {
         (Locks::All, _) => held.lock_all(scope),
+        (Locks::Queued, _) => lock_queued(session, held, scope),
         (Locks::Keys, Some(index)) => held.lock_key(args.at(index), scope),
         (Locks::Keys, None) if row.command.keys.is_empty() => held.lock_none(scope),
         (Locks::Keys, None) => held.lock(locate::keys(row.command, args), scope),
     }
+}
+
+/// Locks what all requests of a transaction use, and what is watched.
+fn lock_queued<'a>(session: &Session, held: &'a mut Run<'_>, scope: Scope) -> Txn<'a> {
+    let transaction = &session.transaction;
+    let queued = transaction.queue.as_ref().map_or(&[][..], |queue| &queue.requests);
+    if queued.iter().any(|(row, _)| row.command.locks == Locks::All) {
+        return held.lock_all(scope);
+    }
+    let used = queued.iter().flat_map(|(row, request)| locate::keys(row.command, request.args()));
+    let watched = transaction.watched.iter().map(|(_, key)| &**key);
+    held.lock(used.chain(watched), scope)
 }
 
 /// What it means for a key that this client looks at it.
@@ -313,9 +355,61 @@ impl Call<'_> {
         self.session.collect_mail();
     }
 
+    /// Runs the command's function, and tells what it did to keys.
+    #[inline]
+    fn perform(&mut self) -> Result<(), Error> {
+        let result = (self.row.command.run)(self);
+        if self.txn.has_notes() {
+            self.announce();
+        }
+        let is_read = self.row.command.flags.contains(CommandFlags::READONLY);
+        if is_read && self.session.tracked.remembers() {
+            let keys = locate::keys(self.row.command, self.args);
+            self.engine.tracking.remember(self.session.client.id, keys);
+        }
+        result
+    }
+
+    /// Executes another request within this one, with the shards that this one holds. An error is part
+    /// of the reply, like any other.
+    pub(crate) fn execute_inside(&mut self, row: &'static Registered, args: Args<'_>) {
+        let engine = self.engine;
+        let began_ns = engine.clock.monotonic_ns();
+        let mark = self.reply.mark();
+        let database = self.session.database();
+        let mut call = Call {
+            engine,
+            row,
+            args,
+            txn: self.txn.lend(database, uses(engine, &self.session.client)),
+            reply: self.reply.lend(self.session.protocol()),
+            session: self.session,
+            redacted: Redacted::default(),
+            flow: Flow::Continue,
+            wish: None,
+        };
+        let result = call.perform();
+        let (flow, redacted) = (call.flow, call.redacted);
+        drop(call);
+        if let Err(error) = &result {
+            self.reply.rewind(mark);
+            self.reply.lend(self.session.protocol()).error(error);
+            engine.stats.error(error);
+            engine.stats.failed(row).fetch_add(1, Ordering::Relaxed);
+        }
+        if flow != Flow::Continue {
+            self.flow = flow;
+        }
+        let spent_ns = (engine.clock.monotonic_ns() - began_ns).max(0) as u64;
+        let tracked = engine.config.enabled(Param::LatencyTracking);
+        let executed = Executed { row: row.id, tracked, spent_ns };
+        self.session.tally.add(&engine.stats, executed);
+        account(engine, self.session, row, spent_ns, redacted.shown(args));
+    }
+
     /// Has the client wait. Who cannot be kept waiting has waited in vain.
     pub(crate) fn wait(&mut self, wish: Wish) {
-        if self.session.direct {
+        if self.session.direct || self.session.transaction.is_executing {
             wish.in_vain.write(&mut self.reply);
         } else {
             self.flow = Flow::Block(wish.deadline_ms.unwrap_or(i64::MAX));

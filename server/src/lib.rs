@@ -34,7 +34,7 @@
 //! | `engine` | everything a server consists of, without its sockets |
 //! | `execute` | the pipeline |
 //! | `command` | the table of commands and their functions, a file per family |
-//! | `session`, `clients` | what is carried for a client, and what others see of it |
+//! | `session`, `transaction`, `clients` | what is carried for a client, and what others see of it |
 //! | `blocking` | clients that wait for keys |
 //! | `pause`, `monitor` | holding requests back, showing them to others |
 //! | `notify` | telling what happened to keys |
@@ -76,6 +76,7 @@ mod stats;
 mod storage;
 mod text;
 mod tracking;
+mod transaction;
 mod transport;
 mod value;
 

@@ -11,6 +11,7 @@ use crate::pubsub::Subscriptions;
 use crate::resp::Protocol;
 use crate::stats::Tally;
 use crate::tracking::Tracked;
+use crate::transaction::Transaction;
 
 pub(crate) struct Session {
     pub(crate) client: Arc<Client>,
@@ -24,6 +25,7 @@ pub(crate) struct Session {
     pub(crate) tally: Tally,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) tracked: Tracked,
+    pub(crate) transaction: Transaction,
     /// What the client gets after the present reply, even if it wants no replies.
     pub(crate) messages: Vec<Bytes>,
     database: usize,
@@ -51,6 +53,7 @@ impl Session {
             tally: Tally::default(),
             subscriptions: Subscriptions::default(),
             tracked: Tracked::default(),
+            transaction: Transaction::default(),
             messages: Vec::new(),
             client,
             database: 0,

@@ -284,7 +284,7 @@ fn describe(client: &Client, now_ms: i64) -> String {
     let _ = write!(
         line,
         "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={} db={} sub={channels} psub={patterns} ssub={shard} \
-         multi=-1 qbuf={unread} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={unsent} oll=0 \
+         multi={} qbuf={unread} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={unsent} oll=0 \
          omem={unsent} tot-mem={} events=r cmd={last_command} user={} redir={} resp={} \
          lib-name={} lib-ver={}",
         client.id,
@@ -293,8 +293,9 @@ fn describe(client: &Client, now_ms: i64) -> String {
         text(&names.name),
         (now_ms - client.created_ms) / 1000,
         (now_ms - seen.last_used_ms.load(Ordering::Relaxed)) / 1000,
-        flag_letters(client.flags()),
+        flag_letters(client),
         seen.database.load(Ordering::Relaxed),
+        seen.queued.load(Ordering::Relaxed),
         unread + unsent,
         text(&names.user),
         seen.redirect.load(Ordering::Relaxed),
@@ -306,14 +307,18 @@ fn describe(client: &Client, now_ms: i64) -> String {
     line
 }
 
-fn flag_letters(flags: ClientFlags) -> String {
+fn flag_letters(client: &Client) -> String {
+    let mut flags = client.flags();
+    flags.set(ClientFlags::DIRTY, client.watch.is_broken());
     let letters = [
         (ClientFlags::MONITOR, 'O'),
         (ClientFlags::PUBSUB, 'P'),
+        (ClientFlags::MULTI, 'x'),
         (ClientFlags::WAITING, 'b'),
         (ClientFlags::TRACKING, 't'),
         (ClientFlags::TRACKING_BROKEN, 'R'),
         (ClientFlags::TRACKING_BROADCAST, 'B'),
+        (ClientFlags::DIRTY, 'd'),
         (ClientFlags::CLOSING, 'c'),
         (ClientFlags::UNIX_SOCKET, 'U'),
         (ClientFlags::NO_EVICT, 'e'),

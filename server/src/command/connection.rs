@@ -236,6 +236,7 @@ const QUIT: Command = Command {
     replaced_by: Some(("7.2.0", "just closing the connection")),
     run: quit,
     works_subscribed: true,
+    works_queueing: true,
     ..Command::BASE
 };
 
@@ -255,6 +256,7 @@ const RESET: Command = Command {
     summary: "Puts the connection back to how it was when it opened.",
     run: reset,
     works_subscribed: true,
+    works_queueing: true,
     ..Command::BASE
 };
 
@@ -263,6 +265,7 @@ fn reset(call: &mut Call<'_>) -> Result<(), Error> {
     call.engine.pubsub.forget(&mut session.subscriptions, &session.client);
     call.engine.tracking.stop(&mut session.tracked, &session.client);
     call.engine.monitors.remove(&session.client);
+    call.engine.end_transaction(session);
     session.collect_mail();
     session.select(0);
     session.speak(Protocol::Resp2);

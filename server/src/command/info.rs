@@ -190,9 +190,10 @@ fn clients(lines: &mut Lines<'_>, engine: &Engine) {
     lines.line("blocked_clients", waiting);
     lines.line("tracking_clients", engine.tracking.totals().clients);
     lines.line("pubsub_clients", subscribed);
-    lines.zeros(&["watching_clients"]);
+    let watching = all.iter().filter(|client| client.seen.watched.load(Ordering::Relaxed) > 0);
+    lines.line("watching_clients", watching.count());
     lines.line("clients_in_timeout_table", engine.blocking.timed());
-    lines.zeros(&["total_watched_keys"]);
+    lines.line("total_watched_keys", engine.keyspace.watched_keys());
     lines.line("total_blocking_keys", engine.blocking.keys());
     lines.zeros(&["total_blocking_keys_on_nokey"]);
 }

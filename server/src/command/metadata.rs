@@ -274,6 +274,7 @@ pub(crate) enum Group {
     Server,
     Set,
     String,
+    Transactions,
 }
 
 impl Group {
@@ -287,6 +288,7 @@ impl Group {
             Group::Server => "server",
             Group::Set => "set",
             Group::String => "string",
+            Group::Transactions => "transactions",
         }
     }
 }

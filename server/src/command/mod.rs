@@ -40,6 +40,7 @@ mod string;
 mod table;
 mod timeout;
 mod tracking;
+mod transaction;
 mod usage;
 
 pub(crate) use args::Args;
@@ -55,6 +56,8 @@ pub(crate) type Handler = fn(&mut Call<'_>) -> Result<(), Error>;
 pub(crate) enum Locks {
     /// Those of the keys that its key specifications name; none where it names none.
     Keys,
+    /// Those of the requests that the client has queued, and of the keys that it watches.
+    Queued,
     /// All of them: the command looks at, or changes, the keyspace as a whole.
     All,
 }
@@ -85,6 +88,8 @@ pub(crate) struct Command {
     /// Whether a client that is subscribed to something may send it in RESP2, where it cannot tell
     /// messages from replies.
     pub(crate) works_subscribed: bool,
+    /// Whether it is executed at once inside of MULTI, where others wait for EXEC.
+    pub(crate) works_queueing: bool,
     pub(crate) run: Handler,
 }
 
@@ -106,6 +111,7 @@ impl Command {
         replaced_by: None,
         subcommands: &[],
         works_subscribed: false,
+        works_queueing: false,
         run: container,
     };
 

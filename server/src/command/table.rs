@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use super::{
     Args, Command, acl, client, cluster, connection, counter, debug, diagnostics, expire, info,
     introspection, keys, latency, list, list_moves, list_waiting, memory, pubsub, server, set,
-    set_algebra, slowlog, sort, string,
+    set_algebra, slowlog, sort, string, transaction,
 };
 use crate::error::Error;
 
@@ -34,7 +34,7 @@ pub(crate) struct Table {
     slots: Vec<u16>,
 }
 
-const FAMILIES: [&[&Command]; 23] = [
+const FAMILIES: [&[&Command]; 24] = [
     connection::COMMANDS,
     client::COMMANDS,
     acl::COMMANDS,
@@ -47,6 +47,7 @@ const FAMILIES: [&[&Command]; 23] = [
     set::COMMANDS,
     set_algebra::COMMANDS,
     pubsub::COMMANDS,
+    transaction::COMMANDS,
     keys::COMMANDS,
     sort::COMMANDS,
     expire::COMMANDS,

@@ -12,6 +12,7 @@ mod txn;
 mod usage;
 mod values;
 mod waiting;
+mod watching;
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard};
@@ -24,6 +25,7 @@ use shard::Shard;
 pub(crate) use txn::{Run, Scope, Txn, Uses};
 pub(crate) use usage::{Counting, Usage};
 pub(crate) use waiting::Ticket;
+pub(crate) use watching::{Watch, Watched};
 
 use crate::random::Random;
 use crate::storage::{KeyHasher, memory};

@@ -4,6 +4,7 @@ use super::entries::Entries;
 use super::entry::{Draft, Entry, Kept};
 use super::usage::Usage;
 use super::waiting::Waiting;
+use super::watching::Watches;
 use crate::storage::{Found, Handle, KeyHasher, Table};
 use crate::value::Value;
 
@@ -12,8 +13,15 @@ pub(super) struct Shard {
     /// Up to the last one that was ever turned to.
     databases: Box<[Database]>,
     pub(super) counters: Counters,
-    /// Who waits for keys, if anybody does.
-    pub(super) waiting: Option<Box<Waiting>>,
+    /// Who waits for keys or watches them, if anybody does.
+    pub(super) interest: Option<Box<Interest>>,
+}
+
+/// What others want of keys.
+#[derive(Debug, Default)]
+pub(super) struct Interest {
+    pub(super) waiting: Waiting,
+    pub(super) watches: Watches,
 }
 
 /// What happened in a shard since the counters were reset.
@@ -45,7 +53,7 @@ pub(super) struct Database {
 
 impl Shard {
     pub(super) fn new() -> Self {
-        Shard { databases: Box::default(), counters: Counters::NONE, waiting: None }
+        Shard { databases: Box::default(), counters: Counters::NONE, interest: None }
     }
 
     /// A database, if there may be something in it.
@@ -68,14 +76,28 @@ impl Shard {
         self.databases = databases.into();
     }
 
-    /// A database with the counters of the shard.
-    pub(super) fn counted(
+    /// A database with the counters of the shard, and what others want of its keys.
+    pub(super) fn parts(
         &mut self,
         index: usize,
         hasher: &KeyHasher,
-    ) -> (&mut Database, &mut Counters) {
+    ) -> (&mut Database, &mut Counters, Option<&Interest>) {
         self.database_mut(index, hasher);
-        (&mut self.databases[index], &mut self.counters)
+        (&mut self.databases[index], &mut self.counters, self.interest.as_deref())
+    }
+
+    pub(super) fn waiting(&self) -> Option<&Waiting> {
+        self.interest.as_deref().map(|interest| &interest.waiting)
+    }
+
+    /// Changes what is known of others, and keeps nothing where nobody is left.
+    pub(super) fn change_interest(&mut self, change: impl FnOnce(&mut Interest)) {
+        if let Some(interest) = &mut self.interest {
+            change(interest);
+            if interest.waiting.is_empty() && interest.watches.is_empty() {
+                self.interest = None;
+            }
+        }
     }
 
     pub(super) fn databases(&self) -> impl Iterator<Item = &Database> {

@@ -9,7 +9,7 @@ use std::sync::MutexGuard;
 
 use super::entry::{Content, Draft, Entry, Kept};
 use super::notes::{Note, Notes, Wanted};
-use super::shard::{Counters, Database, Shard};
+use super::shard::{Counters, Database, Interest, Shard};
 use super::usage::{Counting, Usage};
 use super::{DatabaseFigures, Keyspace};
 use crate::config::EventClass;
@@ -506,9 +506,9 @@ impl Txn<'_> {
     fn slice(&mut self, hash: u64) -> Slice<'_> {
         let (number, now_ms, hasher) = (self.database, self.now_ms, &self.keyspace.hasher);
         let shard = shard_mut(self.keyspace, &mut self.guards, hash);
-        let (database, counters) = shard.counted(number, hasher);
+        let (database, counters, interest) = shard.parts(number, hasher);
         let (locked_key, notes) = (&mut self.locked_key, &mut self.notes);
-        Slice { database, number, counters, locked_key, now_ms, notes }
+        Slice { database, number, counters, interest, locked_key, now_ms, notes }
     }
 
     /// Has what has these hashes brought near, all at the same time.
@@ -539,6 +539,7 @@ struct Slice<'t> {
     database: &'t mut Database,
     number: usize,
     counters: &'t mut Counters,
+    interest: Option<&'t Interest>,
     locked_key: &'t mut LockedKey,
     now_ms: i64,
     notes: &'t mut Notes,
@@ -566,7 +567,7 @@ impl Slice<'_> {
         if is_expired {
             self.counters.expired += 1;
             self.notes.event(EventClass::EXPIRED, "expired", self.number, key);
-            self.notes.changed(key);
+            self.note_change(key);
             self.change().remove(hash, found);
         }
         is_expired
@@ -578,6 +579,9 @@ impl Slice<'_> {
     }
 
     fn note_change(&mut self, key: &[u8]) {
+        if let Some(interest) = self.interest {
+            interest.watches.touch(self.number, key);
+        }
         self.notes.changed(key);
     }
 
@@ -705,6 +709,7 @@ impl Txn<'_> {
         let (database, keyspace) = (self.database, self.keyspace);
         let mut removed = 0;
         for shard in self.shards_mut() {
+            shard.touch_all(database, &[database], &keyspace.hasher);
             let database = shard.database_mut(database, &keyspace.hasher);
             let emptied = std::mem::replace(database, Database::new(&keyspace.hasher));
             removed += emptied.len();
@@ -715,7 +720,10 @@ impl Txn<'_> {
 
     pub(crate) fn swap(&mut self, one: usize, other: usize) {
         let hasher = &self.keyspace.hasher;
-        for shard in self.shards_mut() {
+        let shards = if one == other { 0 } else { usize::MAX };
+        for shard in self.shards_mut().take(shards) {
+            shard.touch_all(one, &[one, other], hasher);
+            shard.touch_all(other, &[one, other], hasher);
             shard.swap(one, other, hasher);
         }
         self.count_changes(1);

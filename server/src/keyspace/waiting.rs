@@ -38,6 +38,10 @@ pub(super) struct Waiting {
 type Queue = BTreeMap<u64, Arc<Ticket>>;
 
 impl Waiting {
+    pub(super) fn is_empty(&self) -> bool {
+        self.queues.is_empty()
+    }
+
     fn queue(&self, database: usize, key: &[u8]) -> Option<&Queue> {
         self.queues.get(key)?.get(&database)
     }
@@ -84,24 +88,18 @@ impl Waiting {
 impl Shard {
     /// Whether serving those who wait for this key may take other shards than this one.
     pub(super) fn reaches_beyond(&self, index: usize, key: &[u8]) -> bool {
-        let waiting = self.waiting.as_ref();
-        waiting.is_some_and(|waiting| {
+        self.waiting().is_some_and(|waiting| {
             waiting.queues.contains_key(key) && waiting.reaches_beyond(index)
         })
     }
 
     /// The same, for whatever key.
     pub(super) fn any_reaches_beyond(&self, index: usize) -> bool {
-        self.waiting.as_ref().is_some_and(|waiting| waiting.reaches_beyond(index))
+        self.waiting().is_some_and(|waiting| waiting.reaches_beyond(index))
     }
 
     fn leave(&mut self, key: &[u8], ticket: &Ticket) {
-        if let Some(waiting) = &mut self.waiting {
-            waiting.leave(key, ticket);
-            if waiting.queues.is_empty() {
-                self.waiting = None;
-            }
-        }
+        self.change_interest(|interest| interest.waiting.leave(key, ticket));
     }
 }
 
@@ -109,7 +107,7 @@ impl Shard {
 impl Txn<'_> {
     /// Whether anybody waits for anything in these shards.
     pub(crate) fn is_awaited(&self) -> bool {
-        self.any_shard(|shard| shard.waiting.is_some())
+        self.any_shard(|shard| shard.waiting().is_some_and(|waiting| !waiting.is_empty()))
     }
 
     /// A ticket for keys of the selected database, which the transaction holds, as it does the `others`
@@ -138,7 +136,8 @@ impl Txn<'_> {
     /// Joins the queues of the ticket's keys.
     pub(crate) fn join(&mut self, ticket: &Arc<Ticket>) {
         for key in &ticket.keys {
-            self.shard_of_key_mut(key).waiting.get_or_insert_default().join(key, ticket);
+            let shard = self.shard_of_key_mut(key);
+            shard.interest.get_or_insert_default().waiting.join(key, ticket);
         }
     }
 
@@ -152,7 +151,7 @@ impl Txn<'_> {
     pub(crate) fn next_waiting(&self, key: &[u8], after: u64) -> Option<&Arc<Ticket>> {
         let index = self.shard_of_key(key);
         let (_, shard) = self.indexed_shards().find(|(held, _)| *held == index)?;
-        let queue = shard.waiting.as_ref()?.queue(self.database(), key)?;
+        let queue = shard.waiting()?.queue(self.database(), key)?;
         queue.range(after + 1..).next().map(|(_, ticket)| ticket)
     }
 
@@ -160,21 +159,21 @@ impl Txn<'_> {
     pub(crate) fn awaiting_databases(&self, key: &[u8]) -> Vec<usize> {
         let index = self.shard_of_key(key);
         let shard = self.indexed_shards().find(|(held, _)| *held == index);
-        let waiting = shard.and_then(|(_, shard)| shard.waiting.as_ref());
+        let waiting = shard.and_then(|(_, shard)| shard.waiting());
         let queues = waiting.and_then(|waiting| waiting.queues.get(key));
         queues.map_or_else(Vec::new, |queues| queues.keys().copied().collect())
     }
 
     /// All keys that somebody waits for in the shards held.
     pub(crate) fn awaited_keys(&self) -> Vec<Box<[u8]>> {
-        let waiting = self.shards().filter_map(|shard| shard.waiting.as_ref());
+        let waiting = self.shards().filter_map(Shard::waiting);
         waiting.flat_map(|waiting| waiting.queues.keys().cloned()).collect()
     }
 
     /// The shards that must be held, beside those that are, to serve whoever waits in them.
     fn lacking(&self) -> Vec<usize> {
         let held: Vec<usize> = self.indexed_shards().map(|(index, _)| index).collect();
-        let waiting = self.shards().filter_map(|shard| shard.waiting.as_ref());
+        let waiting = self.shards().filter_map(Shard::waiting);
         let reach = waiting.flat_map(|waiting| waiting.reach.keys().copied());
         reach.filter(|shard| !held.contains(shard)).collect()
     }

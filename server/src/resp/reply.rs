@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::output::Output;
+use super::output::{Mark, Output};
 use crate::error::Error;
 use crate::value::number;
 
@@ -32,6 +32,20 @@ impl Protocol {
 impl<'a> Reply<'a> {
     pub(crate) const fn new(output: &'a mut Output, protocol: Protocol) -> Self {
         Reply { output, protocol }
+    }
+
+    /// The same reply, for somebody else to go on with.
+    pub(crate) fn lend(&mut self, protocol: Protocol) -> Reply<'_> {
+        Reply { output: self.output, protocol }
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        self.output.mark()
+    }
+
+    /// Takes back everything written since the mark.
+    pub(crate) fn rewind(&mut self, mark: Mark) {
+        self.output.rewind(mark);
     }
 
     /// From here on, as HELLO does before its own reply.

@@ -18,3 +18,4 @@ mod memory;
 mod scan;
 mod start_time;
 mod time;
+mod transactions;
