@@ -13,6 +13,7 @@ mod usage;
 mod values;
 mod waiting;
 mod watching;
+mod whole;
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard};

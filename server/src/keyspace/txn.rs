@@ -7,13 +7,12 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::MutexGuard;
 
+use super::Keyspace;
 use super::entry::{Content, Draft, Entry, Kept};
 use super::notes::{Note, Notes, Wanted};
 use super::shard::{Counters, Database, Interest, Shard};
 use super::usage::{Counting, Usage};
-use super::{DatabaseFigures, Keyspace};
 use crate::config::EventClass;
-use crate::random::Random;
 use crate::storage::Found;
 use crate::value::Value;
 
@@ -21,13 +20,13 @@ use crate::value::Value;
 const MOST_WARMED: usize = 64;
 
 pub(crate) struct Txn<'a> {
-    keyspace: &'a Keyspace,
+    pub(super) keyspace: &'a Keyspace,
     guards: Guards<'a>,
     locked_key: LockedKey,
-    database: usize,
-    now_ms: i64,
+    pub(super) database: usize,
+    pub(super) now_ms: i64,
     uses: Uses,
-    notes: Notes,
+    pub(super) notes: Notes,
 }
 
 /// What a transaction is about, beside its keys.
@@ -336,7 +335,7 @@ impl Txn<'_> {
     }
 
     /// Only the sum over all shards is ever asked for.
-    fn count_changes(&mut self, count: usize) {
+    pub(super) fn count_changes(&mut self, count: usize) {
         let changes = match &mut self.guards {
             Guards::None => return,
             Guards::One(_, shard) => &mut shard.counters.changes,
@@ -613,129 +612,8 @@ impl Slice<'_> {
     }
 }
 
-/// The keyspace as a whole, for commands that hold all shards.
+/// The shards that are held.
 impl Txn<'_> {
-    /// Visits all keys of the database that have not expired.
-    pub(crate) fn for_each(&self, mut visit: impl FnMut(Entry<'_>)) {
-        for shard in self.shards() {
-            let entries = shard.database(self.database).into_iter().flat_map(Database::iter);
-            entries.filter(|entry| !entry.is_expired(self.now_ms)).for_each(&mut visit);
-        }
-    }
-
-    /// How many entries the database has, those included that have expired and not been removed.
-    pub(crate) fn len(&self) -> usize {
-        self.figures().keys
-    }
-
-    pub(crate) fn figures(&self) -> DatabaseFigures {
-        let mut figures = DatabaseFigures::default();
-        for database in self.shards().filter_map(|shard| shard.database(self.database)) {
-            figures.keys += database.len();
-            figures.volatile += database.volatile();
-            figures.bytes += database.bytes();
-        }
-        figures
-    }
-
-    /// Visits the keys at a cursor and gives the next, 0 at the end. The lowest bits of a cursor
-    /// are the shard, the rest is the place in its table.
-    /// Keys whose time is over are removed.
-    pub(crate) fn scan(&mut self, cursor: u64, mut visit: impl FnMut(Entry<'_>)) -> u64 {
-        let (now_ms, mut expired) = (self.now_ms, Vec::new());
-        let next = self.visit_at(cursor, |entry| {
-            if entry.is_expired(now_ms) {
-                expired.push(Box::<[u8]>::from(entry.key()));
-            } else {
-                visit(entry);
-            }
-        });
-        for key in &expired {
-            self.expire(key);
-        }
-        next
-    }
-
-    fn visit_at(&self, cursor: u64, visit: impl FnMut(Entry<'_>)) -> u64 {
-        let shards = self.keyspace.shards.len() as u64;
-        let (shard, place) = (cursor % shards, cursor / shards);
-        let Some(locked) = self.shards().nth(shard as usize) else {
-            return 0;
-        };
-        let database = locked.database(self.database);
-        match database.map_or(0, |database| database.scan(place, visit)) {
-            0 if shard + 1 == shards => 0,
-            0 => shard + 1,
-            next => next * shards + shard,
-        }
-    }
-
-    /// A key picked at random, each about as likely as any other. Those whose time is over are removed.
-    pub(crate) fn random_key(&mut self, random: &Random) -> Option<Box<[u8]>> {
-        const ATTEMPTS: usize = 400;
-        if self.len() == 0 {
-            return None;
-        }
-        for _ in 0..ATTEMPTS {
-            if let Some(key) = self.pick(random)
-                && self.contains(&key)
-            {
-                return Some(key);
-            }
-        }
-        let mut first = None;
-        self.for_each(|entry| first = first.take().or_else(|| Some(entry.key().into())));
-        first
-    }
-
-    /// A key out of all slots, if the one that was drawn is full.
-    fn pick(&self, random: &Random) -> Option<Box<[u8]>> {
-        let databases = self.shards().map(|shard| shard.database(self.database));
-        let lengths = databases.clone().map(|database| database.map_or(0, Database::len));
-        let total: usize = lengths.clone().sum();
-        let mut at = random.below(total.max(1));
-        let picked = lengths.clone().position(|length| {
-            let inside = at < length;
-            at = at.saturating_sub(length);
-            inside
-        })?;
-        let entry = databases.clone().nth(picked)??.pick(random.next())?;
-        Some(entry.key().into())
-    }
-
-    /// Empties the database; how many keys it had.
-    pub(crate) fn flush(&mut self) -> usize {
-        self.notes.flushed();
-        let (database, keyspace) = (self.database, self.keyspace);
-        let mut removed = 0;
-        for shard in self.shards_mut() {
-            shard.touch_all(database, &[database], &keyspace.hasher);
-            let database = shard.database_mut(database, &keyspace.hasher);
-            let emptied = std::mem::replace(database, Database::new(&keyspace.hasher));
-            removed += emptied.len();
-        }
-        self.count_changes(removed);
-        removed
-    }
-
-    pub(crate) fn swap(&mut self, one: usize, other: usize) {
-        let hasher = &self.keyspace.hasher;
-        let shards = if one == other { 0 } else { usize::MAX };
-        for shard in self.shards_mut().take(shards) {
-            shard.touch_all(one, &[one, other], hasher);
-            shard.touch_all(other, &[one, other], hasher);
-            shard.swap(one, other, hasher);
-        }
-        self.count_changes(1);
-    }
-
-    /// The database in the one shard that the sweeper holds, if there may be something in it.
-    pub(super) fn sole_database(&mut self) -> Option<&mut Database> {
-        let (database, hasher) = (self.database, &self.keyspace.hasher);
-        let shard = self.shards_mut().next()?;
-        shard.database(database).is_some().then(|| shard.database_mut(database, hasher))
-    }
-
     /// Whether something holds for a shard; soon answered where there is only one.
     pub(super) fn any_shard(&self, holds: impl Fn(&Shard) -> bool) -> bool {
         match &self.guards {
@@ -767,7 +645,7 @@ impl Txn<'_> {
         one.into_iter().chain(several.iter().map(|(index, shard)| (*index, &**shard)))
     }
 
-    fn shards_mut(&mut self) -> impl Iterator<Item = &mut Shard> {
+    pub(super) fn shards_mut(&mut self) -> impl Iterator<Item = &mut Shard> {
         let (one, several) = match &mut self.guards {
             Guards::None => (None, &mut [][..]),
             Guards::One(_, shard) => (Some(&mut **shard), &mut [][..]),
