@@ -39,15 +39,26 @@ pub(crate) struct Wish {
 /// The reply to who has waited in vain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InVain {
+    /// No list of elements.
     Nothing,
+    /// No element, though it is the end of a wait that is told like the others.
+    NoElement,
     Zero,
 }
 
 impl InVain {
     pub(crate) fn write(self, reply: &mut Reply<'_>) {
         match self {
-            InVain::Nothing => reply.null_array(),
+            InVain::Nothing | InVain::NoElement => reply.null_array(),
             InVain::Zero => reply.integer(0),
+        }
+    }
+
+    /// The reply to who may not wait at all.
+    pub(crate) fn write_at_once(self, reply: &mut Reply<'_>) {
+        match self {
+            InVain::NoElement => reply.null(),
+            other => other.write(reply),
         }
     }
 }
@@ -74,7 +85,7 @@ pub(crate) struct Waiter {
 }
 
 /// A key with the database that it is in.
-type Place = (usize, Box<[u8]>);
+pub(crate) type Place = (usize, Box<[u8]>);
 
 impl Blocking {
     /// Has the client wait for what its command wishes. The command still holds its keys, so nothing
@@ -166,7 +177,10 @@ impl Waiter {
 
 /// Serves those who wait for keys that a command may have put something under.
 pub(crate) fn serve(call: &mut Call<'_>) {
-    let mut ready = made_ready(&call.txn, call.row, call.args);
+    let mut ready = match call.row.command.locks {
+        Locks::Queued => std::mem::take(&mut call.session.transaction.ready),
+        _ => made_ready(&call.txn, call.row, call.args),
+    };
     while !ready.is_empty() {
         for (database, key) in std::mem::take(&mut ready) {
             let uses = uses(call.engine, &call.session.client);
@@ -178,10 +192,12 @@ pub(crate) fn serve(call: &mut Call<'_>) {
 }
 
 /// Of the keys that a command may have changed, those that somebody waits for.
-fn made_ready(txn: &Txn<'_>, row: &'static Registered, args: Args<'_>) -> Vec<Place> {
+pub(crate) fn made_ready(txn: &Txn<'_>, row: &'static Registered, args: Args<'_>) -> Vec<Place> {
     let keys: Vec<Box<[u8]>> = match row.command.locks {
-        Locks::All | Locks::Queued => txn.awaited_keys(),
-        Locks::Keys => locate::keys(row.command, args).map(Box::from).collect(),
+        Locks::All => txn.awaited_keys(),
+        Locks::Keys | Locks::Queued | Locks::Watched => {
+            locate::keys(row.command, args).map(Box::from).collect()
+        }
     };
     let places = |key: Box<[u8]>| {
         let databases = txn.awaiting_databases(&key).into_iter();

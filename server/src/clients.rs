@@ -230,6 +230,11 @@ impl Client {
         Poll::Ready(Delivery { messages, killed: mailbox.killed, answer: mailbox.answer.take() })
     }
 
+    /// How many keys it watches. Once one has changed it does not matter what the others do.
+    pub(crate) fn watched(&self) -> usize {
+        if self.watch.is_broken() { 0 } else { self.seen.watched.load(Ordering::Relaxed) }
+    }
+
     fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
         self.mailbox.lock().expect("nothing panics while it holds a mailbox")
     }

@@ -16,7 +16,7 @@ use crate::keyspace::{Run, Scope, Txn, Uses};
 use crate::latency::Spike;
 use crate::monitor::Redacted;
 use crate::resp::{Output, Protocol, Reply};
-use crate::session::Session;
+use crate::session::{Replies, Session};
 use crate::slowlog::{SlowRequest, abridge};
 use crate::stats::Executed;
 
@@ -81,7 +81,7 @@ pub(crate) fn execute(
     if is_queueing {
         return queue(session, row, args, output);
     }
-    let mark = output.mark();
+    let (mark, was_silent) = (output.mark(), session.replies.are_silent());
     let (result, redacted, flow) = run(engine, session, row, args, output, held);
     let mut spent_ns = session.moment.advance(&engine.clock);
     if let Flow::Sleep(duration) = flow {
@@ -93,7 +93,12 @@ pub(crate) fn execute(
         engine.stats.error(error);
         engine.stats.failed(row).fetch_add(1, Ordering::Relaxed);
     }
-    if session.replies.are_silent() {
+    // What a transaction says about replies holds for those behind it.
+    let is_silent = match row.command.locks {
+        Locks::Queued => was_silent,
+        _ => session.replies.are_silent(),
+    };
+    if is_silent {
         output.rewind(mark);
     }
     if !session.messages.is_empty() {
@@ -138,7 +143,7 @@ fn run(
     (result, call.redacted, call.flow)
 }
 
-/// Keeps a request for EXEC.
+/// Keeps a request for EXEC, if it may still be executed.
 #[cold]
 fn queue(
     session: &mut Session,
@@ -146,7 +151,11 @@ fn queue(
     args: Args<'_>,
     output: &mut Output,
 ) -> Flow {
-    if let Some(queue) = &mut session.transaction.queue {
+    let is_broken = session.client.watch.is_broken();
+    if let Some(queue) = &mut session.transaction.queue
+        && !queue.is_aborted
+        && !is_broken
+    {
         queue.push(row, args);
     }
     session.transaction.show(&session.client);
@@ -260,6 +269,9 @@ fn lock<'a>(
     match (row.command.locks, row.sole_key) {
         (Locks::All, _) => held.lock_all(scope),
         (Locks::Queued, _) => lock_queued(session, held, scope),
+        (Locks::Watched, _) => {
+            held.lock(session.transaction.watched.iter().map(|(_, key)| &**key), scope)
+        }
         (Locks::Keys, Some(index)) => held.lock_key(args.at(index), scope),
         (Locks::Keys, None) if row.command.keys.is_empty() => held.lock_none(scope),
         (Locks::Keys, None) => held.lock(locate::keys(row.command, args), scope),
@@ -375,7 +387,7 @@ impl Call<'_> {
     pub(crate) fn execute_inside(&mut self, row: &'static Registered, args: Args<'_>) {
         let engine = self.engine;
         let began_ns = engine.clock.monotonic_ns();
-        let mark = self.reply.mark();
+        let (mark, replies) = (self.reply.mark(), self.session.replies);
         let database = self.session.database();
         let mut call = Call {
             engine,
@@ -389,13 +401,22 @@ impl Call<'_> {
             wish: None,
         };
         let result = call.perform();
+        if call.txn.is_awaited() && row.command.flags.contains(CommandFlags::WRITE) {
+            let ready = blocking::made_ready(&call.txn, row, args);
+            call.session.transaction.ready.extend(ready);
+        }
         let (flow, redacted) = (call.flow, call.redacted);
         drop(call);
+        let asks_for_silence = self.session.replies != replies;
         if let Err(error) = &result {
             self.reply.rewind(mark);
             self.reply.lend(self.session.protocol()).error(error);
             engine.stats.error(error);
             engine.stats.failed(row).fetch_add(1, Ordering::Relaxed);
+        }
+        let is_off = self.session.replies == Replies::Off;
+        if is_off || asks_for_silence && self.session.replies.are_silent() {
+            self.reply.rewind(mark);
         }
         if flow != Flow::Continue {
             self.flow = flow;
@@ -410,7 +431,7 @@ impl Call<'_> {
     /// Has the client wait. Who cannot be kept waiting has waited in vain.
     pub(crate) fn wait(&mut self, wish: Wish) {
         if self.session.direct || self.session.transaction.is_executing {
-            wish.in_vain.write(&mut self.reply);
+            wish.in_vain.write_at_once(&mut self.reply);
         } else {
             self.flow = Flow::Block(wish.deadline_ms.unwrap_or(i64::MAX));
             self.wish = Some(wish);

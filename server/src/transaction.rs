@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::blocking::Place;
 use crate::clients::{Client, ClientFlags};
 use crate::command::args::Request;
 use crate::command::{Args, CommandFlags, Registered};
@@ -25,6 +26,8 @@ pub(crate) struct Transaction {
     pub(crate) watched: Vec<Watched>,
     /// Whether the queue is being executed.
     pub(crate) is_executing: bool,
+    /// The keys that may have got something that others wait for, in the order in which they got it.
+    pub(crate) ready: Vec<Place>,
 }
 
 impl Transaction {

@@ -57,6 +57,8 @@ class RedisCli:
         return self._session(words, ours, theirs, theirs)
 
     def _session(self, words, ours, theirs, stdin):
+        # Where this was started with the interrupt ignored, the program would ignore it, too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         command = [PROGRAM, *self._address, *words]
         process = subprocess.Popen(
             command, env=self._environment, stdin=stdin, stdout=theirs, stderr=theirs, start_new_session=True

@@ -284,7 +284,7 @@ fn describe(client: &Client, now_ms: i64) -> String {
     let _ = write!(
         line,
         "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={} db={} sub={channels} psub={patterns} ssub={shard} \
-         multi={} qbuf={unread} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={unsent} oll=0 \
+         multi={} watch={} qbuf={unread} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={unsent} oll=0 \
          omem={unsent} tot-mem={} events=r cmd={last_command} user={} redir={} resp={} \
          lib-name={} lib-ver={}",
         client.id,
@@ -296,6 +296,7 @@ fn describe(client: &Client, now_ms: i64) -> String {
         flag_letters(client),
         seen.database.load(Ordering::Relaxed),
         seen.queued.load(Ordering::Relaxed),
+        client.watched(),
         unread + unsent,
         text(&names.user),
         seen.redirect.load(Ordering::Relaxed),

@@ -27,6 +27,9 @@ fn monitor(call: &mut Call<'_>) -> Result<(), Error> {
     if call.session.direct {
         return Err(Error::err("MONITOR needs a connection"));
     }
+    if call.session.transaction.is_executing {
+        return Err(Error::err("MONITOR isn't allowed for DENY BLOCKING client"));
+    }
     let client = &call.session.client;
     if !client.has(ClientFlags::MONITOR) {
         call.engine.monitors.add(client);

@@ -190,7 +190,7 @@ fn clients(lines: &mut Lines<'_>, engine: &Engine) {
     lines.line("blocked_clients", waiting);
     lines.line("tracking_clients", engine.tracking.totals().clients);
     lines.line("pubsub_clients", subscribed);
-    let watching = all.iter().filter(|client| client.seen.watched.load(Ordering::Relaxed) > 0);
+    let watching = all.iter().filter(|client| client.watched() > 0);
     lines.line("watching_clients", watching.count());
     lines.line("clients_in_timeout_table", engine.blocking.timed());
     lines.line("total_watched_keys", engine.keyspace.watched_keys());

@@ -62,7 +62,7 @@ fn pop_or_wait(call: &mut Call<'_>, end: End) -> Result<(), Error> {
             return Ok(());
         }
     }
-    wait(call, 1..timeout, deadline_ms);
+    wait(call, 1..timeout, deadline_ms, InVain::Nothing);
     Ok(())
 }
 
@@ -108,7 +108,7 @@ fn brpoplpush(call: &mut Call<'_>) -> Result<(), Error> {
 fn move_or_wait(call: &mut Call<'_>, from: End, to: End, timeout: usize) -> Result<(), Error> {
     let deadline_ms = deadline_in_seconds(call, timeout)?;
     if !move_element(call, from, to)? {
-        wait(call, 1..2, deadline_ms);
+        wait(call, 1..2, deadline_ms, InVain::NoElement);
     }
     Ok(())
 }
@@ -132,12 +132,17 @@ fn blmpop(call: &mut Call<'_>) -> Result<(), Error> {
     let request = PopRequest::parse(call, 2)?;
     let deadline_ms = deadline_in_seconds(call, 1)?;
     if !pop_first(call, &request)? {
-        wait(call, request.keys, deadline_ms);
+        wait(call, request.keys, deadline_ms, InVain::Nothing);
     }
     Ok(())
 }
 
-fn wait(call: &mut Call<'_>, keys: std::ops::Range<usize>, deadline_ms: Option<i64>) {
+fn wait(
+    call: &mut Call<'_>,
+    keys: std::ops::Range<usize>,
+    deadline_ms: Option<i64>,
+    in_vain: InVain,
+) {
     let (first, count) = (keys.start, keys.len());
-    call.wait(Wish { first, count, kind: "list", deadline_ms, in_vain: InVain::Nothing });
+    call.wait(Wish { first, count, kind: "list", deadline_ms, in_vain });
 }

@@ -58,6 +58,8 @@ pub(crate) enum Locks {
     Keys,
     /// Those of the requests that the client has queued, and of the keys that it watches.
     Queued,
+    /// Those of the keys that the client watches.
+    Watched,
     /// All of them: the command looks at, or changes, the keyspace as a whole.
     All,
 }

@@ -73,6 +73,9 @@ const SSUBSCRIBE: Command = Command {
 };
 
 fn ssubscribe(call: &mut Call<'_>) -> Result<(), Error> {
+    if call.session.transaction.is_executing {
+        return Err(Error::err("SSUBSCRIBE isn't allowed for a DENY BLOCKING client"));
+    }
     subscribe_to(call, Kind::Shard, "ssubscribe")
 }
 
@@ -160,13 +163,22 @@ fn unsubscribe_from(call: &mut Call<'_>, kind: Kind, word: &str) -> Result<(), E
 
 /// It is a message, which a client gets that wants no replies, too.
 fn confirm(call: &mut Call<'_>, word: &str, name: Option<&[u8]>, kind: Kind) {
+    let count = call.session.subscriptions.count(kind);
+    // In a transaction it stands where the reply of its command does.
+    if call.session.transaction.is_executing {
+        return write_confirmation(&mut call.reply, word, name, count);
+    }
     let mut output = Output::default();
     let mut reply = Reply::new(&mut output, call.session.protocol());
+    write_confirmation(&mut reply, word, name, count);
+    call.session.messages.push(output.take());
+}
+
+fn write_confirmation(reply: &mut Reply<'_>, word: &str, name: Option<&[u8]>, count: usize) {
     reply.push(3);
     reply.bulk(word.as_bytes());
     reply.bulk_or_null(name);
-    reply.count(call.session.subscriptions.count(kind));
-    call.session.messages.push(output.take());
+    reply.count(count);
 }
 
 const PUBLISH: Command = Command {

@@ -4,7 +4,6 @@ use super::metadata::{Group, KeySpec, categories, flags};
 use super::{Command, Locks};
 use crate::error::Error;
 use crate::execute::Call;
-use crate::session::Session;
 use crate::transaction::Queue;
 
 pub(super) const COMMANDS: &[&Command] = &[&MULTI, &EXEC, &DISCARD, &WATCH, &UNWATCH];
@@ -49,31 +48,29 @@ const EXEC: Command = Command {
 };
 
 fn exec(call: &mut Call<'_>) -> Result<(), Error> {
-    let Some(queue) = leave(call.session) else {
-        return Err(Error::err("EXEC without MULTI"));
-    };
+    let queue = call.session.transaction.queue.take();
+    let queue = queue.ok_or(Error::err("EXEC without MULTI"))?;
     let has_changed = unwatch_all(call);
-    if queue.is_aborted {
-        return Err(Error::coded("EXECABORT Transaction discarded because of previous errors."));
-    }
-    if has_changed {
+    let result = if queue.is_aborted {
+        Err(Error::coded("EXECABORT Transaction discarded because of previous errors."))
+    } else if has_changed {
         call.reply.null_array();
-        return Ok(());
-    }
-    call.reply.array(queue.requests.len());
+        Ok(())
+    } else {
+        call.reply.array(queue.requests.len());
+        execute_all(call, &queue);
+        Ok(())
+    };
+    call.session.transaction.show(&call.session.client);
+    result
+}
+
+fn execute_all(call: &mut Call<'_>, queue: &Queue) {
     call.session.transaction.is_executing = true;
     for (row, request) in &queue.requests {
         call.execute_inside(row, request.args());
     }
     call.session.transaction.is_executing = false;
-    Ok(())
-}
-
-/// Ends the transaction and gives what was queued.
-fn leave(session: &mut Session) -> Option<Queue> {
-    let queue = session.transaction.queue.take();
-    session.transaction.show(&session.client);
-    queue
 }
 
 /// Watches nothing more; whether anything has changed that was watched.
@@ -83,7 +80,6 @@ fn unwatch_all(call: &mut Call<'_>) -> bool {
     call.txn.unwatch(&watched, watch);
     let has_changed = watch.is_broken();
     watch.mend();
-    call.session.transaction.show(&call.session.client);
     has_changed
 }
 
@@ -92,7 +88,7 @@ const DISCARD: Command = Command {
     arity: 1,
     flags: flags("noscript loading stale fast allow_busy"),
     categories: categories("transaction"),
-    locks: Locks::Queued,
+    locks: Locks::Watched,
     group: Group::Transactions,
     since: "2.0.0",
     complexity: "O(N), when N is the number of queued commands",
@@ -103,8 +99,10 @@ const DISCARD: Command = Command {
 };
 
 fn discard(call: &mut Call<'_>) -> Result<(), Error> {
-    leave(call.session).ok_or(Error::err("DISCARD without MULTI"))?;
+    let queue = call.session.transaction.queue.take();
+    queue.ok_or(Error::err("DISCARD without MULTI"))?;
     unwatch_all(call);
+    call.session.transaction.show(&call.session.client);
     call.reply.ok();
     Ok(())
 }
@@ -147,7 +145,7 @@ const UNWATCH: Command = Command {
     arity: 1,
     flags: flags("noscript loading stale fast allow_busy"),
     categories: categories("transaction"),
-    locks: Locks::Queued,
+    locks: Locks::Watched,
     group: Group::Transactions,
     since: "2.2.0",
     summary: "Watches no key any more.",
@@ -157,6 +155,7 @@ const UNWATCH: Command = Command {
 
 fn unwatch(call: &mut Call<'_>) -> Result<(), Error> {
     unwatch_all(call);
+    call.session.transaction.show(&call.session.client);
     call.reply.ok();
     Ok(())
 }

@@ -125,7 +125,8 @@ impl Keyspace {
             let shard = self.lock_shard(index);
             let keys = shard.interest.iter().flat_map(|interest| interest.watches.0.values());
             let databases = keys.map(|watches| {
-                let databases = watches.iter().map(|(database, _)| *database);
+                let whole = watches.iter().filter(|(_, watch)| !watch.is_broken());
+                let databases = whole.map(|(database, _)| *database);
                 databases.collect::<std::collections::BTreeSet<_>>().len()
             });
             databases.sum::<usize>()
