@@ -202,7 +202,7 @@ async fn senseless_requests_one_after_the_other_leave_a_connection_in_step() {
     let server = Server::builder().no_socket().start().await.unwrap();
     let mut client = Wire::memory(&server);
     // The others are answered once each, and leave the connection as it is.
-    let quiet = ["client", "quit", "monitor", "hello", "reset", "debug"];
+    let quiet = ["client", "quit", "monitor", "hello", "reset", "debug", "multi"];
     let mut commands = commands(&mut client).await;
     commands.retain(|name| !quiet.contains(&name.as_str()) && !name.ends_with("subscribe"));
     let waiting = client.call("COMMAND LIST FILTERBY ACLCAT blocking").await;

@@ -77,11 +77,17 @@ impl CheckedClient {
     /// Sends bytes, checks all replies, and connects again if that ended the connection.
     pub fn send(&mut self, bytes: &[u8]) -> Vec<Exchange> {
         let exchanges = self.session.receive(bytes);
-        for (index, exchange) in exchanges.iter().enumerate() {
+        // What a transaction said about replies, or to channels, is not followed here: afterwards another
+        // client goes on.
+        let is_exec = |exchange: &Exchange| {
+            exchange.request.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec"))
+        };
+        let known = exchanges.iter().position(is_exec).unwrap_or(exchanges.len());
+        for (index, exchange) in exchanges[..known].iter().enumerate() {
             let is_last = index + 1 == exchanges.len() && self.session.is_closed();
             self.check(exchange, is_last);
         }
-        if self.session.is_closed() {
+        if self.session.is_closed() || known < exchanges.len() {
             self.session = self.engine.connect();
             (self.hearing, self.tracks) = (Hearing::All, false);
         }
