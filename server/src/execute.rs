@@ -74,11 +74,10 @@ pub(crate) fn execute(
             return refuse(engine, session, &error, output);
         }
     };
-    let is_queueing = session.transaction.queue.is_some() && !row.command.works_queueing;
     if engine.pause.is_on() && is_paused(engine, session, row) {
         return Flow::Paused;
     }
-    if is_queueing {
+    if session.transaction.queue.is_some() && !row.command.works_queueing {
         return queue(session, row, args, output);
     }
     let (mark, was_silent) = (output.mark(), session.replies.are_silent());
@@ -171,7 +170,8 @@ fn queue(
 fn wait_or_serve(call: &mut Call<'_>) {
     match call.wish.take() {
         Some(wish) => call.engine.blocking.enter(call, wish),
-        None => blocking::serve(call),
+        None if call.may_have_written() => blocking::serve(call),
+        None => {}
     }
 }
 
@@ -354,6 +354,11 @@ fn note_slow<'a>(
 }
 
 impl Call<'_> {
+    fn may_have_written(&self) -> bool {
+        let writes = self.row.command.flags.contains(CommandFlags::WRITE);
+        writes || self.row.command.locks == Locks::Queued
+    }
+
     /// Adds what this client has done so far to the server's statistics, before they are read.
     pub(crate) fn settle_statistics(&mut self) {
         self.session.tally.flush(&self.engine.stats);
@@ -401,7 +406,7 @@ impl Call<'_> {
             wish: None,
         };
         let result = call.perform();
-        if call.txn.is_awaited() && row.command.flags.contains(CommandFlags::WRITE) {
+        if call.txn.is_awaited() && call.may_have_written() {
             let ready = blocking::made_ready(&call.txn, row, args);
             call.session.transaction.ready.extend(ready);
         }

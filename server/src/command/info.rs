@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::memory::{Figures, ratio};
 use super::metadata::{Group, categories, flags};
 use super::process::{self, ProcessorTime};
-use super::{Args, Command, Table};
+use super::{Args, Command, Locks, Table};
 use crate::clients::ClientFlags;
 use crate::config::Param;
-use crate::engine::Engine;
 use crate::error::Error;
 use crate::execute::Call;
 use crate::text::human_size;
@@ -24,6 +23,7 @@ const INFO: Command = Command {
     arity: -1,
     flags: flags("loading stale"),
     categories: categories("dangerous"),
+    locks: Locks::All,
     tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
     group: Group::Server,
     usage: "[section [section ...]]",
@@ -42,7 +42,7 @@ fn info(call: &mut Call<'_>) -> Result<(), Error> {
             text.push_str("\r\n");
         }
         let _ = write!(text, "# {}\r\n", section.title);
-        (section.write)(&mut Lines(&mut text), call.engine);
+        (section.write)(&mut Lines(&mut text), call);
     }
     call.reply.verbatim(text.as_bytes());
     Ok(())
@@ -52,7 +52,7 @@ struct Section {
     title: &'static str,
     /// Whether it is shown where no section is asked for.
     is_usual: bool,
-    write: fn(&mut Lines<'_>, &Engine),
+    write: fn(&mut Lines<'_>, &Call<'_>),
 }
 
 const SECTIONS: &[Section] = &[
@@ -136,7 +136,8 @@ impl Lines<'_> {
     }
 }
 
-fn server(lines: &mut Lines<'_>, engine: &Engine) {
+fn server(lines: &mut Lines<'_>, call: &Call<'_>) {
+    let engine = call.engine;
     let now_us = engine.clock.now_us();
     let uptime_s = (now_us - engine.started_us) / 1_000_000;
     let hz = engine.config.number(Param::Hz);
@@ -175,7 +176,8 @@ const fn lru_clock(now_ms: i64) -> i64 {
     (now_ms / 1000) & ((1 << BITS) - 1)
 }
 
-fn clients(lines: &mut Lines<'_>, engine: &Engine) {
+fn clients(lines: &mut Lines<'_>, call: &Call<'_>) {
+    let engine = call.engine;
     let all = engine.clients.all();
     let most = |figures: &mut dyn Iterator<Item = usize>| figures.max().unwrap_or(0);
     let unread = most(&mut all.iter().map(|client| client.seen.unread.load(Ordering::Relaxed)));
@@ -193,13 +195,14 @@ fn clients(lines: &mut Lines<'_>, engine: &Engine) {
     let watching = all.iter().filter(|client| client.watched() > 0);
     lines.line("watching_clients", watching.count());
     lines.line("clients_in_timeout_table", engine.blocking.timed());
-    lines.line("total_watched_keys", engine.keyspace.watched_keys());
+    lines.line("total_watched_keys", call.txn.watched_keys());
     lines.line("total_blocking_keys", engine.blocking.keys());
     lines.zeros(&["total_blocking_keys_on_nokey"]);
 }
 
-fn memory(lines: &mut Lines<'_>, engine: &Engine) {
-    let figures = Figures::of(engine);
+fn memory(lines: &mut Lines<'_>, call: &Call<'_>) {
+    let engine = call.engine;
+    let figures = Figures::of(call);
     let Figures { used, peak, resident, clients, overhead, dataset, .. } = figures;
     lines.size("used_memory", used);
     lines.size("used_memory_rss", resident);
@@ -238,7 +241,8 @@ fn memory(lines: &mut Lines<'_>, engine: &Engine) {
     lines.zeros(&["active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects"]);
 }
 
-fn persistence(lines: &mut Lines<'_>, engine: &Engine) {
+fn persistence(lines: &mut Lines<'_>, call: &Call<'_>) {
+    let engine = call.engine;
     lines.lines(&[
         ("loading", &0),
         ("async_loading", &0),
@@ -248,7 +252,7 @@ fn persistence(lines: &mut Lines<'_>, engine: &Engine) {
         ("current_fork_perc", &"0.00"),
         ("current_save_keys_processed", &0),
         ("current_save_keys_total", &0),
-        ("rdb_changes_since_last_save", &engine.keyspace.counters().changes),
+        ("rdb_changes_since_last_save", &call.txn.counters().changes),
         ("rdb_bgsave_in_progress", &0),
         ("rdb_last_save_time", &engine.last_save_s.load(Ordering::Relaxed)),
         ("rdb_last_bgsave_status", &"ok"),
@@ -273,9 +277,10 @@ fn persistence(lines: &mut Lines<'_>, engine: &Engine) {
     ]);
 }
 
-fn stats(lines: &mut Lines<'_>, engine: &Engine) {
+fn stats(lines: &mut Lines<'_>, call: &Call<'_>) {
+    let engine = call.engine;
     let stats = &engine.stats;
-    let counters = engine.keyspace.counters();
+    let counters = call.txn.counters();
     let [requests, received, sent] = stats.rates();
     let kilobytes = |bytes: u64| format!("{:.2}", bytes as f64 / 1024.0);
     lines.lines(&[
@@ -350,7 +355,8 @@ const UNUSED_STATS: &[&str] = &[
     "current_active_defrag_time",
 ];
 
-fn replication(lines: &mut Lines<'_>, engine: &Engine) {
+fn replication(lines: &mut Lines<'_>, call: &Call<'_>) {
+    let engine = call.engine;
     lines.lines(&[
         ("role", &"master"),
         ("connected_slaves", &0),
@@ -366,7 +372,7 @@ fn replication(lines: &mut Lines<'_>, engine: &Engine) {
     ]);
 }
 
-fn cpu(lines: &mut Lines<'_>, _: &Engine) {
+fn cpu(lines: &mut Lines<'_>, _: &Call<'_>) {
     let time = ProcessorTime::so_far();
     for (name, seconds) in [
         ("used_cpu_sys", time.system),
@@ -378,9 +384,10 @@ fn cpu(lines: &mut Lines<'_>, _: &Engine) {
     }
 }
 
-fn modules(_: &mut Lines<'_>, _: &Engine) {}
+fn modules(_: &mut Lines<'_>, _: &Call<'_>) {}
 
-fn command_stats(lines: &mut Lines<'_>, engine: &Engine) {
+fn command_stats(lines: &mut Lines<'_>, call: &Call<'_>) {
+    let engine = call.engine;
     for row in Table::get().rows() {
         let stats = engine.stats.command(row);
         let (calls, spent_us) = (stats.calls, stats.spent_ns / 1000);
@@ -399,7 +406,8 @@ fn command_stats(lines: &mut Lines<'_>, engine: &Engine) {
     }
 }
 
-fn error_stats(lines: &mut Lines<'_>, engine: &Engine) {
+fn error_stats(lines: &mut Lines<'_>, call: &Call<'_>) {
+    let engine = call.engine;
     for (code, count) in engine.stats.errors() {
         lines.line(&format!("errorstat_{}", safe(&code)), format_args!("count={count}"));
     }
@@ -410,7 +418,8 @@ fn safe(code: &str) -> String {
     code.replace([':', '=', ',', '\r', '\n'], "_")
 }
 
-fn latency_stats(lines: &mut Lines<'_>, engine: &Engine) {
+fn latency_stats(lines: &mut Lines<'_>, call: &Call<'_>) {
+    let engine = call.engine;
     let percentiles = engine.config.text(Param::LatencyTrackingPercentiles);
     for row in Table::get().rows() {
         let Some(histogram) = engine.stats.command(row).histogram else {
@@ -425,12 +434,12 @@ fn latency_stats(lines: &mut Lines<'_>, engine: &Engine) {
     }
 }
 
-fn cluster(lines: &mut Lines<'_>, _: &Engine) {
+fn cluster(lines: &mut Lines<'_>, _: &Call<'_>) {
     lines.line("cluster_enabled", 0);
 }
 
-fn keyspace(lines: &mut Lines<'_>, engine: &Engine) {
-    for (number, database) in engine.keyspace.figures().iter().enumerate() {
+fn keyspace(lines: &mut Lines<'_>, call: &Call<'_>) {
+    for (number, database) in call.txn.all_figures().iter().enumerate() {
         if database.keys > 0 {
             let (keys, volatile) = (database.keys, database.volatile);
             let value = format_args!("keys={keys},expires={volatile},avg_ttl=0");

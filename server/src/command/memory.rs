@@ -5,9 +5,8 @@ use std::sync::atomic::Ordering;
 
 use super::introspection::help;
 use super::metadata::{Group, KeySpec, flags};
-use super::{Command, process};
+use super::{Command, Locks, process};
 use crate::clients::Client;
-use crate::engine::Engine;
 use crate::error::Error;
 use crate::execute::Call;
 use crate::keyspace::{DatabaseFigures, SHARE_OF_TABLE};
@@ -78,6 +77,7 @@ fn memory_usage(call: &mut Call<'_>) -> Result<(), Error> {
 const MEMORY_STATS: Command = Command {
     name: "stats",
     arity: 2,
+    locks: Locks::All,
     tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
     group: Group::Server,
     since: "4.0.0",
@@ -87,7 +87,7 @@ const MEMORY_STATS: Command = Command {
 };
 
 fn memory_stats(call: &mut Call<'_>) -> Result<(), Error> {
-    let figures = Figures::of(call.engine);
+    let figures = Figures::of(call);
     let head = figures.head();
     let tail = figures.tail();
     let databases = figures.databases.iter().enumerate().filter(|(_, figures)| figures.keys > 0);
@@ -126,8 +126,8 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    pub(super) fn of(engine: &Engine) -> Self {
-        let databases = engine.keyspace.figures();
+    pub(super) fn of(call: &Call<'_>) -> Self {
+        let (engine, databases) = (call.engine, call.txn.all_figures());
         let clients = engine.clients.all().iter().map(|client| client_bytes(client)).sum();
         let tables: u64 = databases.iter().map(table_bytes).sum();
         let used = clients + databases.iter().map(|database| database.bytes as u64).sum::<u64>();
@@ -230,6 +230,7 @@ fn client_bytes(client: &Client) -> u64 {
 const MEMORY_DOCTOR: Command = Command {
     name: "doctor",
     arity: 2,
+    locks: Locks::All,
     tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
     group: Group::Server,
     since: "4.0.0",
@@ -239,7 +240,7 @@ const MEMORY_DOCTOR: Command = Command {
 };
 
 fn memory_doctor(call: &mut Call<'_>) -> Result<(), Error> {
-    let report = diagnose(&Figures::of(call.engine), call.engine.clients.len() as u64);
+    let report = diagnose(&Figures::of(call), call.engine.clients.len() as u64);
     call.reply.verbatim(report.as_bytes());
     Ok(())
 }

@@ -84,6 +84,7 @@ const CONFIG_RESETSTAT: Command = Command {
     name: "resetstat",
     arity: 2,
     flags: flags("admin noscript loading stale"),
+    locks: Locks::All,
     tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
     group: Group::Server,
     since: "2.0.0",
@@ -95,7 +96,7 @@ const CONFIG_RESETSTAT: Command = Command {
 fn config_resetstat(call: &mut Call<'_>) -> Result<(), Error> {
     call.settle_statistics();
     call.engine.stats.reset();
-    call.engine.keyspace.reset_counters();
+    call.txn.reset_counters();
     call.reply.ok();
     Ok(())
 }

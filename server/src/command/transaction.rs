@@ -67,6 +67,7 @@ fn exec(call: &mut Call<'_>) -> Result<(), Error> {
 
 fn execute_all(call: &mut Call<'_>, queue: &Queue) {
     call.session.transaction.is_executing = true;
+    call.session.transaction.ready.clear();
     for (row, request) in &queue.requests {
         call.execute_inside(row, request.args());
     }

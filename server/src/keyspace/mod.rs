@@ -21,7 +21,6 @@ use std::sync::{Mutex, MutexGuard};
 pub(crate) use entry::{Entry, SHARE_OF_TABLE};
 pub(crate) use expiry::Sweep;
 pub(crate) use notes::{Note, Wanted};
-pub(crate) use shard::Counters;
 use shard::Shard;
 pub(crate) use txn::{Run, Scope, Txn, Uses};
 pub(crate) use usage::{Counting, Usage};
@@ -74,40 +73,6 @@ impl Keyspace {
 
     pub(crate) const fn databases(&self) -> usize {
         self.databases
-    }
-
-    /// Figures of every database, one shard after the other.
-    pub(crate) fn figures(&self) -> Vec<DatabaseFigures> {
-        let mut figures = vec![DatabaseFigures::default(); self.databases];
-        for index in 0..self.shards.len() {
-            let shard = self.lock_shard(index);
-            for (figure, database) in figures.iter_mut().zip(shard.databases()) {
-                figure.keys += database.len();
-                figure.volatile += database.volatile();
-                figure.bytes += database.bytes();
-            }
-        }
-        figures
-    }
-
-    /// What was counted in all shards.
-    pub(crate) fn counters(&self) -> Counters {
-        let mut sum = Counters::default();
-        for index in 0..self.shards.len() {
-            let counters = self.lock_shard(index).counters;
-            sum.hits += counters.hits;
-            sum.misses += counters.misses;
-            sum.expired += counters.expired;
-            sum.changes += counters.changes;
-        }
-        sum
-    }
-
-    pub(crate) fn reset_counters(&self) {
-        for index in 0..self.shards.len() {
-            let counters = &mut self.lock_shard(index).counters;
-            *counters = Counters { changes: counters.changes, ..Counters::default() };
-        }
     }
 
     /// What hashes keys, and members of sets.

@@ -2,7 +2,7 @@
 //!
 //! A shard knows what changes in it, so its lock protects who watches it, too.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -108,6 +108,17 @@ impl Txn<'_> {
     }
 }
 
+impl Watches {
+    /// How many keys are watched by somebody to whom it still matters, each in its databases.
+    pub(super) fn count(&self) -> usize {
+        let databases = |watchers: &Watchers| {
+            let whole = watchers.iter().filter(|(_, watch)| !watch.is_broken());
+            whole.map(|(database, _)| *database).collect::<BTreeSet<_>>().len()
+        };
+        self.0.values().map(databases).sum()
+    }
+}
+
 impl Keyspace {
     /// Watches keys no longer. Nothing may be locked.
     pub(crate) fn unwatch(&self, watched: &[Watched], watch: &Arc<Watch>) {
@@ -117,20 +128,5 @@ impl Keyspace {
                 shard.unwatch(*database, key, watch);
             }
         }
-    }
-
-    /// How many keys are watched.
-    pub(crate) fn watched_keys(&self) -> usize {
-        let count = |index| {
-            let shard = self.lock_shard(index);
-            let keys = shard.interest.iter().flat_map(|interest| interest.watches.0.values());
-            let databases = keys.map(|watches| {
-                let whole = watches.iter().filter(|(_, watch)| !watch.is_broken());
-                let databases = whole.map(|(database, _)| *database);
-                databases.collect::<std::collections::BTreeSet<_>>().len()
-            });
-            databases.sum::<usize>()
-        };
-        (0..self.shards.len()).map(count).sum()
     }
 }

@@ -1,6 +1,6 @@
 //! The keyspace as a whole, for commands that hold all shards: counting, visiting, emptying.
 
-use super::shard::Database;
+use super::shard::{Counters, Database};
 use super::{DatabaseFigures, Entry, Txn};
 use crate::random::Random;
 
@@ -26,6 +26,44 @@ impl Txn<'_> {
             figures.bytes += database.bytes();
         }
         figures
+    }
+
+    /// Figures of every database.
+    pub(crate) fn all_figures(&self) -> Vec<DatabaseFigures> {
+        let mut figures = vec![DatabaseFigures::default(); self.keyspace.databases];
+        for shard in self.shards() {
+            for (figure, database) in figures.iter_mut().zip(shard.databases()) {
+                figure.keys += database.len();
+                figure.volatile += database.volatile();
+                figure.bytes += database.bytes();
+            }
+        }
+        figures
+    }
+
+    /// What was counted in all shards.
+    pub(crate) fn counters(&self) -> Counters {
+        let mut sum = Counters::default();
+        for counters in self.shards().map(|shard| shard.counters) {
+            sum.hits += counters.hits;
+            sum.misses += counters.misses;
+            sum.expired += counters.expired;
+            sum.changes += counters.changes;
+        }
+        sum
+    }
+
+    pub(crate) fn reset_counters(&mut self) {
+        for shard in self.shards_mut() {
+            let changes = shard.counters.changes;
+            shard.counters = Counters { changes, ..Counters::default() };
+        }
+    }
+
+    /// How many keys are watched.
+    pub(crate) fn watched_keys(&self) -> usize {
+        let interests = self.shards().filter_map(|shard| shard.interest.as_ref());
+        interests.map(|interest| interest.watches.count()).sum()
     }
 
     /// Visits the keys at a cursor and gives the next, 0 at the end. The lowest bits of a cursor

@@ -17,5 +17,6 @@ mod lifecycle;
 mod memory;
 mod scan;
 mod start_time;
+mod subscribers;
 mod time;
 mod transactions;
