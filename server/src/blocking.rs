@@ -17,7 +17,7 @@ use crate::command::args::Request;
 use crate::command::{Args, Locks, Registered, locate};
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::execute::{Call, Flow, uses};
+use crate::execute::{Call, Flow, uses, write_error};
 use crate::keyspace::{Ticket, Txn};
 use crate::monitor::Redacted;
 use crate::resp::{Output, Protocol, Reply};
@@ -274,11 +274,52 @@ impl Serving<'_> {
         let waits_on = call.wish.is_some();
         drop(call);
         if let Err(error) = result {
-            output.rewind(mark);
-            Reply::new(output, waiter.protocol).error(&error);
-            engine.stats.error(&error);
-            engine.stats.failed(waiter.row).fetch_add(1, Ordering::Relaxed);
+            write_error(engine, waiter.row, Reply::new(output, waiter.protocol), mark, &error);
         }
         (!waits_on).then_some(ready)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::config::Config;
+    use crate::execute::execute;
+    use crate::keyspace::{Run, Scope, Uses};
+    use crate::random::Random;
+
+    fn waiting(engine: &Engine, id: u64) -> Session {
+        let client = Client::new(id, String::new(), String::new(), 0);
+        let mut session = Session::new(Arc::new(client), true, Moment::now(&engine.clock));
+        let mut request = Request::default();
+        ["BLPOP", "one", "other", "0"].map(|word| request.push(word.as_bytes()));
+        let (mut output, mut run) = (Output::default(), Run::new(&engine.keyspace));
+        let flow = execute(engine, &mut session, request.args(), &mut output, &mut run);
+        assert!(matches!(flow, Flow::Block(_)));
+        session
+    }
+
+    fn is_awaited(engine: &Engine) -> bool {
+        let scope = Scope { database: 0, now_ms: 0, uses: Uses::Ignored };
+        Run::new(&engine.keyspace).lock_all(scope).is_awaited()
+    }
+
+    #[test]
+    fn whoever_ends_leaves_its_queues_however_its_wait_has_ended() {
+        let engine = Engine::new(Config::new(), Clock::manual(), Random::seeded(1));
+        let endings: [fn(&Engine, u64); 3] = [
+            |_, _| {},
+            |engine, id| assert!(engine.blocking.unblock(id, None)),
+            |engine, id| assert!(engine.blocking.unblock(id, Some(&Error::Unblocked))),
+        ];
+        for (id, end) in (1..).zip(endings) {
+            let mut session = waiting(&engine, id);
+            assert!(is_awaited(&engine));
+            end(&engine, id);
+            session.client.kill();
+            engine.forget(&mut session);
+            assert!(!is_awaited(&engine), "ending {id}");
+        }
     }
 }

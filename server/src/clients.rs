@@ -168,6 +168,11 @@ impl Client {
         self.mailbox().killed
     }
 
+    /// An answer that the connection has not looked at.
+    pub(crate) fn take_answer(&self) -> Option<Answer> {
+        self.mailbox().answer.take()
+    }
+
     /// Leaves the reply that the client has waited for, and the ticket if its connection has to take
     /// it out of its queues.
     pub(crate) fn answer(&self, reply: Bytes, ticket: Option<Arc<Ticket>>) {
@@ -227,7 +232,9 @@ impl Client {
         }
         mailbox.bytes = 0;
         let messages = std::mem::take(&mut mailbox.messages);
-        Poll::Ready(Delivery { messages, killed: mailbox.killed, answer: mailbox.answer.take() })
+        // Who ends leaves its queues as it goes.
+        let answer = if mailbox.killed { None } else { mailbox.answer.take() };
+        Poll::Ready(Delivery { messages, killed: mailbox.killed, answer })
     }
 
     /// How many keys it watches. Once one has changed it does not matter what the others do.

@@ -113,8 +113,10 @@ impl Engine {
     /// Knows nothing more of a client that is gone.
     pub(crate) fn forget(&self, session: &mut Session) {
         let client = &session.client;
-        if let Some(waiter) = self.blocking.claim(client.id) {
-            self.keyspace.leave(&waiter.ticket);
+        let waiting = self.blocking.claim(client.id).map(|waiter| waiter.ticket);
+        let answered = client.take_answer().and_then(|answer| answer.ticket);
+        for ticket in waiting.iter().chain(&answered) {
+            self.keyspace.leave(ticket);
         }
         self.end_transaction(session);
         let client = &session.client;

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::keyspace::{Run, Scope, Txn, Uses};
 use crate::latency::Spike;
 use crate::monitor::Redacted;
-use crate::resp::{Output, Protocol, Reply};
+use crate::resp::{Mark, Output, Protocol, Reply};
 use crate::session::{Replies, Session};
 use crate::slowlog::{SlowRequest, abridge};
 use crate::stats::Executed;
@@ -87,10 +87,7 @@ pub(crate) fn execute(
         spent_ns = spent_ns.saturating_add(duration.as_nanos() as u64);
     }
     if let Err(error) = &result {
-        output.rewind(mark);
-        Reply::new(output, session.protocol()).error(error);
-        engine.stats.error(error);
-        engine.stats.failed(row).fetch_add(1, Ordering::Relaxed);
+        write_error(engine, row, Reply::new(output, session.protocol()), mark, error);
     }
     // What a transaction says about replies holds for those behind it.
     let is_silent = match row.command.locks {
@@ -111,6 +108,20 @@ pub(crate) fn execute(
     session.tally.add(&engine.stats, Executed { row: row.id, tracked, spent_ns });
     account(engine, session, row, spent_ns, redacted.shown(args));
     flow
+}
+
+/// Writes the error of a command in place of what it has written since the mark.
+pub(crate) fn write_error(
+    engine: &Engine,
+    row: &Registered,
+    mut reply: Reply<'_>,
+    mark: Mark,
+    error: &Error,
+) {
+    reply.rewind(mark);
+    reply.error(error);
+    engine.stats.error(error);
+    engine.stats.failed(row).fetch_add(1, Ordering::Relaxed);
 }
 
 /// Runs the command's function with its keys locked.
@@ -248,11 +259,12 @@ fn refuse(engine: &Engine, session: &mut Session, error: &Error, output: &mut Ou
     Flow::Continue
 }
 
-fn is_paused(engine: &Engine, session: &Session, row: &Registered) -> bool {
+fn is_paused(engine: &Engine, session: &Session, row: &'static Registered) -> bool {
     let writes = CommandFlags::WRITE.union(CommandFlags::MAY_REPLICATE);
-    let queued = session.transaction.queue.as_ref().filter(|_| row.command.locks == Locks::Queued);
-    let flags = queued.and_then(|queue| queue.flags).unwrap_or(row.command.flags);
-    let is_write = flags.intersects(writes);
+    let queue = session.transaction.queue.as_ref();
+    let queued = queue.filter(|_| row.command.locks == Locks::Queued);
+    let queued = queued.into_iter().flat_map(|queue| &queue.requests).map(|(row, _)| *row);
+    let is_write = queued.chain([row]).any(|row| row.command.flags.intersects(writes));
     !session.direct && engine.pause.holds(is_write, session.moment.now_ms())
 }
 
@@ -414,10 +426,7 @@ impl Call<'_> {
         drop(call);
         let asks_for_silence = self.session.replies != replies;
         if let Err(error) = &result {
-            self.reply.rewind(mark);
-            self.reply.lend(self.session.protocol()).error(error);
-            engine.stats.error(error);
-            engine.stats.failed(row).fetch_add(1, Ordering::Relaxed);
+            write_error(engine, row, self.reply.lend(self.session.protocol()), mark, error);
         }
         let is_off = self.session.replies == Replies::Off;
         if is_off || asks_for_silence && self.session.replies.are_silent() {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use crate::blocking::Place;
 use crate::clients::{Client, ClientFlags};
 use crate::command::args::Request;
-use crate::command::{Args, CommandFlags, Registered};
+use crate::command::{Args, Registered};
 use crate::keyspace::Watched;
 
 /// Requests that wait for EXEC.
@@ -14,8 +14,6 @@ pub(crate) struct Queue {
     pub(crate) requests: Vec<(&'static Registered, Request)>,
     /// Whether one was refused, so that none will be executed.
     pub(crate) is_aborted: bool,
-    /// What all flags of the commands are together.
-    pub(crate) flags: Option<CommandFlags>,
     bytes: usize,
 }
 
@@ -63,8 +61,6 @@ impl Queue {
     pub(crate) fn push(&mut self, row: &'static Registered, args: Args<'_>) {
         let bytes: usize = args.iter().map(<[u8]>::len).sum();
         self.bytes += bytes + Self::OVERHEAD;
-        let flags = self.flags.unwrap_or(CommandFlags::empty());
-        self.flags = Some(flags.union(row.command.flags));
         self.requests.push((row, Request::from(args)));
     }
 }

@@ -5,6 +5,6 @@ mod output;
 mod reply;
 mod request;
 
-pub(crate) use output::Output;
+pub(crate) use output::{Mark, Output};
 pub(crate) use reply::{Protocol, Reply};
 pub(crate) use request::{Decoder, Limits};
