@@ -293,7 +293,9 @@ mod tests {
         let client = Client::new(id, String::new(), String::new(), 0);
         let mut session = Session::new(Arc::new(client), true, Moment::now(&engine.clock));
         let mut request = Request::default();
-        ["BLPOP", "one", "other", "0"].map(|word| request.push(word.as_bytes()));
+        for word in ["BLPOP", "one", "other", "0"] {
+            request.push(word.as_bytes());
+        }
         let (mut output, mut run) = (Output::default(), Run::new(&engine.keyspace));
         let flow = execute(engine, &mut session, request.args(), &mut output, &mut run);
         assert!(matches!(flow, Flow::Block(_)));
