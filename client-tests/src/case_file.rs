@@ -280,9 +280,9 @@ fn split_protocol(text: &str) -> (&str, Option<Protocol>) {
     (text, None)
 }
 
-/// Commands that change a server beyond its keys would change the cases that follow.
+/// Commands that change a server beyond its keys and functions would change the cases that follow.
 fn refuse_lasting_change(action: &Action) -> Result<(), String> {
-    const LASTING: [&str; 12] = [
+    const LASTING: [&str; 11] = [
         "config set",
         "config rewrite",
         "config resetstat",
@@ -291,7 +291,6 @@ fn refuse_lasting_change(action: &Action) -> Result<(), String> {
         "debug",
         "acl setuser",
         "acl deluser",
-        "function load",
         "replicaof",
         "latency reset",
         "slowlog reset",

@@ -110,7 +110,7 @@ impl Target {
         if !self.is_url() {
             return Ok(());
         }
-        self.start(&[]).await?.refuse_keys().await
+        self.start(&[]).await?.refuse_data().await
     }
 
     /// Whether clients come over a socket.
@@ -172,31 +172,32 @@ impl Running {
     /// Empties the server between two cases, over a connection that is gone when this returns.
     pub async fn reset(&self) -> Result<(), String> {
         let mut wire = self.wire(Protocol::Resp2).await?;
-        match wire.call(&["FLUSHALL"]).await {
-            Ok(Reply::Simple(_)) => {}
-            Ok(other) => return Err(format!("FLUSHALL was answered with {other}")),
-            Err(none) => return Err(format!("FLUSHALL: {none}")),
+        match ask(&mut wire, &["FLUSHALL"]).await? {
+            Reply::Simple(_) => {}
+            other => return Err(format!("FLUSHALL was answered with {other}")),
         }
+        // A server without functions refuses this, and has nothing to delete.
+        ask(&mut wire, &["FUNCTION", "FLUSH"]).await?;
         wire.close().await;
         Ok(())
     }
 
-    /// Refuses a server that holds keys: they would be deleted, and nobody said they may be.
-    pub async fn refuse_keys(&self) -> Result<(), String> {
+    /// Refuses a server that holds keys or functions: they would be deleted, and nobody said they may be.
+    pub async fn refuse_data(&self) -> Result<(), String> {
+        let may_be_deleted = env::var_os("CONFORMANCE_FLUSH").is_some_and(|value| value == "yes");
+        if may_be_deleted || !self.holds_data().await? {
+            return Ok(());
+        }
+        Err("it holds keys or functions, which the suite would delete: CONFORMANCE_FLUSH=yes allows that".to_owned())
+    }
+
+    async fn holds_data(&self) -> Result<bool, String> {
         let mut wire = self.wire(Protocol::Resp2).await?;
-        let info = wire
-            .call(&["INFO", "keyspace"])
-            .await
-            .map_err(|none| format!("INFO keyspace: {none}"))?;
+        let info = ask(&mut wire, &["INFO", "keyspace"]).await?;
+        let libraries = ask(&mut wire, &["FUNCTION", "LIST"]).await?;
         wire.close().await;
         let holds_keys = info.text().is_some_and(|info| contains(&info, b"keys="));
-        if holds_keys && env::var_os("CONFORMANCE_FLUSH").is_none_or(|value| value != "yes") {
-            return Err(
-                "it holds keys, which the suite would delete: CONFORMANCE_FLUSH=yes allows that"
-                    .to_owned(),
-            );
-        }
-        Ok(())
+        Ok(holds_keys || matches!(libraries, Reply::Array(libraries) if !libraries.is_empty()))
     }
 
     /// Asks the server which product and version it is.
@@ -214,4 +215,9 @@ impl Running {
         wire.close().await;
         Identity::from_info(&info)
     }
+}
+
+/// The reply to a command, or which command got none.
+async fn ask(wire: &mut Wire, command: &[&str]) -> Result<Reply, String> {
+    wire.call(command).await.map_err(|none| format!("{}: {none}", command.join(" ")))
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::mpsc;
 
 use crate::clients::{Client, ClientFlags};
@@ -17,7 +18,7 @@ use crate::clock::Moment;
 use crate::config::Param;
 use crate::connection::Connection;
 use crate::engine::Engine;
-use crate::session::Session;
+use crate::session::{Home, Session};
 
 /// How long accepting rests when the system refuses, for want of descriptors for example.
 const REST: Duration = Duration::from_millis(50);
@@ -146,7 +147,19 @@ fn new_session(engine: &Engine, peer: &Peer) -> Session {
     if matches!(peer, Peer::Unix { .. }) {
         client.raise(ClientFlags::UNIX_SOCKET);
     }
-    Session::new(Arc::new(client), !engine.has_password(), moment)
+    let mut session = Session::new(Arc::new(client), !engine.has_password(), moment);
+    session.home = home(peer);
+    session
+}
+
+/// On what kind of thread a client's requests are executed. What a client writes in memory is executed
+/// on its own thread, of which nothing is known.
+fn home(peer: &Peer) -> Home {
+    let flavor = Handle::try_current().map(|handle| handle.runtime_flavor());
+    match (peer, flavor) {
+        (Peer::Tcp { .. } | Peer::Unix { .. }, Ok(RuntimeFlavor::MultiThread)) => Home::Worker,
+        _ => Home::Alone,
+    }
 }
 
 /// Listens on an address of `bind`: a leading dash means that it does not matter if the machine

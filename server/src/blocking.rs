@@ -178,7 +178,7 @@ impl Waiter {
 /// Serves those who wait for keys that a command may have put something under.
 pub(crate) fn serve(call: &mut Call<'_>) {
     let mut ready = match call.row.command.locks {
-        Locks::Queued => std::mem::take(&mut call.session.transaction.ready),
+        Locks::Queued | Locks::Script => std::mem::take(&mut call.session.transaction.ready),
         _ => made_ready(&call.txn, call.row, call.args),
     };
     while !ready.is_empty() {
@@ -194,6 +194,8 @@ pub(crate) fn serve(call: &mut Call<'_>) {
 /// Of the keys that a command may have changed, those that somebody waits for.
 pub(crate) fn made_ready(txn: &Txn<'_>, row: &'static Registered, args: Args<'_>) -> Vec<Place> {
     let keys: Vec<Box<[u8]>> = match row.command.locks {
+        // What it executes has noted the keys.
+        Locks::Script => return Vec::new(),
         Locks::All => txn.awaited_keys(),
         Locks::Keys | Locks::Queued | Locks::Watched => {
             locate::keys(row.command, args).map(Box::from).collect()

@@ -105,6 +105,20 @@ impl Clock {
     }
 }
 
+/// Measures how long something really keeps a thread, whatever the server's clock says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Stopwatch(Instant::now())
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
 /// The present as a run of requests knows it: the wall's time is read once for all of them, and
 /// goes on by what their durations add up to.
 #[derive(Clone, Copy, Debug)]

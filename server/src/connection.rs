@@ -13,11 +13,12 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::task::spawn_blocking;
 
 use crate::clients::Delivery;
 use crate::conversation::{Conversation, Wait};
 use crate::engine::Engine;
-use crate::session::Session;
+use crate::session::{Home, Session};
 
 const SLICES: usize = 16;
 
@@ -76,10 +77,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 Event::Drained => {}
             }
-            if self.waiting.is_none()
-                && let Some(wait) = self.conversation.execute_pending()
-            {
-                self.wait_for(wait);
+            if self.waiting.is_none() {
+                let mut wait = self.conversation.execute_pending();
+                while wait == Some(Wait::Elsewhere) {
+                    let Some(back) = self.execute_elsewhere().await else {
+                        return;
+                    };
+                    (self, wait) = back;
+                }
+                if let Some(wait) = wait {
+                    self.wait_for(wait);
+                }
             }
             if self.conversation.is_over_limit() {
                 return;
@@ -91,12 +99,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let engine = Arc::clone(&self.conversation.engine);
         self.waiting = Some(match wait {
             Wait::Pause => Box::pin(async move { engine.pause.wait(&engine.clock).await }),
+            Wait::Script => Box::pin(async move { engine.scripts.running.wait().await }),
+            Wait::Elsewhere => Box::pin(std::future::ready(())),
             Wait::Time(duration) => Box::pin(async move { engine.clock.sleep(duration).await }),
             Wait::Answer(i64::MAX) => Box::pin(pending()),
             Wait::Answer(deadline_ms) => {
                 Box::pin(async move { engine.clock.sleep_until(deadline_ms).await })
             }
         });
+    }
+
+    /// Has the requests that are there executed on a thread that may be kept long. Nothing if the runtime
+    /// ends, or the conversation by a panic.
+    async fn execute_elsewhere(self) -> Option<(Self, Option<Wait>)> {
+        let Connection { mut conversation, stream, waiting } = self;
+        let home = std::mem::replace(&mut conversation.session.home, Home::Spare);
+        let executed = spawn_blocking(move || {
+            let wait = conversation.execute_pending();
+            (conversation, wait)
+        });
+        let (mut conversation, wait) = executed.await.ok()?;
+        conversation.session.home = home;
+        Some((Connection { conversation, stream, waiting }, wait))
     }
 
     async fn next_event(&mut self) -> io::Result<Event> {

@@ -52,6 +52,10 @@ pub(crate) struct Conversation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
     Pause,
+    /// The end of a script.
+    Script,
+    /// A thread that may be kept long.
+    Elsewhere,
     Time(Duration),
     /// A reply that somebody else gives, until this time or, if it is the last there is, without end.
     Answer(i64),
@@ -159,6 +163,8 @@ impl Conversation {
                 self.session.client.raise(ClientFlags::WAITING);
                 return Some(Wait::Pause);
             }
+            Flow::Busy => return Some(Wait::Script),
+            Flow::Elsewhere => return Some(Wait::Elsewhere),
         }
         self.decoder.finish();
         wait

@@ -13,11 +13,14 @@ use crate::clock::Moment;
 use crate::command::args::Request;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::execute::execute;
+use crate::execute::{Flow, execute};
 use crate::keyspace::Run;
 use crate::resp::{Output, Protocol};
-use crate::session::Session;
+use crate::session::{Home, Session};
 use crate::value::number;
+
+/// How long a direct call waits before it looks again whether a script has ended.
+const WAIT_FOR_SCRIPT: Duration = Duration::from_millis(1);
 
 /// Direct access to a server's data.
 ///
@@ -38,6 +41,7 @@ impl Direct {
         let mut session = Session::new(Arc::new(client), true, moment);
         session.speak(Protocol::Resp3);
         session.direct = true;
+        session.home = Home::Spare;
         Direct { engine, session, request: Request::default(), output: Output::default() }
     }
 
@@ -59,21 +63,26 @@ impl Direct {
         for argument in command {
             self.request.push(argument.as_ref());
         }
-        let args = self.request.args();
-        if args.len() == 0 {
+        if self.request.args().len() == 0 {
             return Err(Error::unknown_command(std::iter::empty()));
         }
         self.session.moment.renew(&self.engine.clock);
-        let mut run = Run::new(&self.engine.keyspace);
-        execute(&self.engine, &mut self.session, args, &mut self.output, &mut run);
-        // Nobody has to wait while the reply is read.
-        drop(run);
+        while self.execute_once() == Flow::Busy {
+            std::thread::sleep(WAIT_FOR_SCRIPT);
+        }
         self.engine.end_cycle();
         self.session.tally.flush(&self.engine.stats);
         match self.reply() {
             Value::SimpleError { data, .. } => Err(Error::Text(data.as_bytes().to_vec().into())),
             reply => Ok(reply),
         }
+    }
+
+    /// Executes the request, unless there is a script to wait for.
+    fn execute_once(&mut self) -> Flow {
+        let mut run = Run::new(&self.engine.keyspace);
+        let args = self.request.args();
+        execute(&self.engine, &mut self.session, args, &mut self.output, &mut run)
     }
 
     /// Takes the reply out of the output, whose buffer stays.

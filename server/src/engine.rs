@@ -16,6 +16,7 @@ use crate::monitor::Monitors;
 use crate::pause::Pause;
 use crate::pubsub::PubSub;
 use crate::random::Random;
+use crate::script::Scripts;
 use crate::session::Session;
 use crate::slowlog::SlowLog;
 use crate::stats::Stats;
@@ -38,6 +39,7 @@ pub(crate) struct Engine {
     pub(crate) tracking: Tracking,
     pub(crate) pause: Pause,
     pub(crate) blocking: Blocking,
+    pub(crate) scripts: Scripts,
     pub(crate) run_id: String,
     pub(crate) started_us: i64,
     /// The port that is listened on, 0 if none; known once the server has started.
@@ -75,6 +77,7 @@ impl Engine {
             tracking: Tracking::new(&random),
             pause: Pause::default(),
             blocking: Blocking::default(),
+            scripts: Scripts::new(&random),
             run_id: random.hexadecimal(40),
             started_us: clock.now_us(),
             port: AtomicUsize::new(0),

@@ -35,6 +35,8 @@ pub enum Error {
     Err(Cow<'static, [u8]>),
     /// A whole text with a code of its own.
     Text(Cow<'static, [u8]>),
+    /// The same, of an error within another request that statistics know of already.
+    Counted(Vec<u8>),
 }
 
 impl Error {
@@ -116,6 +118,7 @@ impl Error {
             }
             Error::Err(text) => [b"ERR ", &**text].concat(),
             Error::Text(text) => text.to_vec(),
+            Error::Counted(text) => text.clone(),
             other => other.fixed_text().as_bytes().to_vec(),
         }
     }

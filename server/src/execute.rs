@@ -16,7 +16,8 @@ use crate::keyspace::{Run, Scope, Txn, Uses};
 use crate::latency::Spike;
 use crate::monitor::Redacted;
 use crate::resp::{Mark, Output, Protocol, Reply};
-use crate::session::{Replies, Session};
+use crate::script;
+use crate::session::{Home, Replies, Session};
 use crate::slowlog::{SlowRequest, abridge};
 use crate::stats::Executed;
 
@@ -46,6 +47,10 @@ pub(crate) enum Flow {
     Abort,
     /// The request was not executed and waits until the server is no longer paused.
     Paused,
+    /// The request was not executed and waits for the end of a script.
+    Busy,
+    /// The request was not executed: it may take long, and this thread has others to serve.
+    Elsewhere,
     /// The reply is sent after this time.
     Sleep(Duration),
     /// The client waits for keys; the reply comes from whoever puts something there, or from its
@@ -74,14 +79,20 @@ pub(crate) fn execute(
             return refuse(engine, session, &error, output);
         }
     };
-    if engine.pause.is_on() && is_paused(engine, session, row) {
+    if engine.pause.is_on() && is_paused(engine, session, row, args) {
         return Flow::Paused;
     }
     if session.transaction.queue.is_some() && !row.command.works_queueing {
         return queue(session, row, args, output);
     }
+    if session.home == Home::Alone && runs_scripts(session, row) {
+        return Flow::Elsewhere;
+    }
     let (mark, was_silent) = (output.mark(), session.replies.are_silent());
     let (result, redacted, flow) = run(engine, session, row, args, output, held);
+    if flow == Flow::Busy {
+        return flow;
+    }
     let mut spent_ns = session.moment.advance(&engine.clock);
     if let Flow::Sleep(duration) = flow {
         spent_ns = spent_ns.saturating_add(duration.as_nanos() as u64);
@@ -106,7 +117,7 @@ pub(crate) fn execute(
     }
     let tracked = engine.config.enabled(Param::LatencyTracking);
     session.tally.add(&engine.stats, Executed { row: row.id, tracked, spent_ns });
-    account(engine, session, row, spent_ns, redacted.shown(args));
+    account(engine, session, row, (spent_ns, None), redacted.shown(args));
     flow
 }
 
@@ -145,6 +156,10 @@ fn run(
         flow: Flow::Continue,
         wish: None,
     };
+    let is_meant_for_busy = row.command.flags.contains(CommandFlags::ALLOW_BUSY);
+    if engine.scripts.running.is_away() && call.txn.holds_any() && !is_meant_for_busy {
+        return (Ok(()), call.redacted, Flow::Busy);
+    }
     call.txn.observe(engine.wanted());
     let result = call.perform();
     if call.wish.is_some() || call.txn.is_awaited() {
@@ -195,6 +210,10 @@ fn admit(session: &Session, engine: &Engine, args: Args<'_>) -> Result<&'static 
     if !row.command.accepts(args.len()) {
         count_rejected(engine, row);
         return Err(Error::WrongArity(row.name.clone()));
+    }
+    if engine.scripts.running.is_late() && !row.command.flags.contains(CommandFlags::ALLOW_BUSY) {
+        count_rejected(engine, row);
+        return Err(engine.scripts.running.busy());
     }
     if row.command.flags.contains(CommandFlags::PROTECTED) && !session.direct {
         admit_protected(engine, session, row.command.name)?;
@@ -259,12 +278,26 @@ fn refuse(engine: &Engine, session: &mut Session, error: &Error, output: &mut Ou
     Flow::Continue
 }
 
-fn is_paused(engine: &Engine, session: &Session, row: &'static Registered) -> bool {
-    let writes = CommandFlags::WRITE.union(CommandFlags::MAY_REPLICATE);
+/// Whether a request runs scripts, which take as long as they like.
+fn runs_scripts(session: &Session, row: &Registered) -> bool {
+    let is_script = |row: &Registered| row.command.locks == Locks::Script;
     let queue = session.transaction.queue.as_ref();
     let queued = queue.filter(|_| row.command.locks == Locks::Queued);
-    let queued = queued.into_iter().flat_map(|queue| &queue.requests).map(|(row, _)| *row);
-    let is_write = queued.chain([row]).any(|row| row.command.flags.intersects(writes));
+    is_script(row)
+        || queued.is_some_and(|queue| queue.requests.iter().any(|(row, _)| is_script(row)))
+}
+
+fn is_paused(engine: &Engine, session: &Session, row: &'static Registered, args: Args<'_>) -> bool {
+    let writes = CommandFlags::WRITE.union(CommandFlags::MAY_REPLICATE);
+    let may_write = |row: &Registered, args: Args<'_>| {
+        let runs = row.command.locks == Locks::Script;
+        row.command.flags.intersects(writes) || runs && script::may_write(&engine.scripts, args)
+    };
+    let queue = session.transaction.queue.as_ref();
+    let queued = queue.filter(|_| row.command.locks == Locks::Queued);
+    let mut queued = queued.into_iter().flat_map(|queue| &queue.requests);
+    let is_write =
+        may_write(row, args) || queued.any(|(row, request)| may_write(row, request.args()));
     !session.direct && engine.pause.holds(is_write, session.moment.now_ms())
 }
 
@@ -279,7 +312,7 @@ fn lock<'a>(
     let uses = uses(engine, &session.client);
     let scope = Scope { database: session.database(), now_ms: session.moment.now_ms(), uses };
     match (row.command.locks, row.sole_key) {
-        (Locks::All, _) => held.lock_all(scope),
+        (Locks::All | Locks::Script, _) => held.lock_all(scope),
         (Locks::Queued, _) => lock_queued(session, held, scope),
         (Locks::Watched, _) => {
             held.lock(session.transaction.watched.iter().map(|(_, key)| &**key), scope)
@@ -294,7 +327,7 @@ fn lock<'a>(
 fn lock_queued<'a>(session: &Session, held: &'a mut Run<'_>, scope: Scope) -> Txn<'a> {
     let transaction = &session.transaction;
     let queued = transaction.queue.as_ref().map_or(&[][..], |queue| &queue.requests);
-    if queued.iter().any(|(row, _)| row.command.locks == Locks::All) {
+    if queued.iter().any(|(row, _)| matches!(row.command.locks, Locks::All | Locks::Script)) {
         return held.lock_all(scope);
     }
     let used = queued.iter().flat_map(|(row, request)| locate::keys(row.command, request.args()));
@@ -313,22 +346,19 @@ pub(crate) fn uses(engine: &Engine, client: &Client) -> Uses {
     }
 }
 
-/// What is noted of every request that was executed.
+/// What is noted of every request that was executed, in how long, and by whom if not by the client itself.
 fn account<'a>(
     engine: &Engine,
     session: &Session,
     row: &'static Registered,
-    spent_ns: u64,
+    (spent_ns, origin): (u64, Option<&str>),
     words: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
 ) {
-    let client = &session.client;
     let flags = row.command.flags;
     if engine.monitors.any()
         && !flags.intersects(CommandFlags::SKIP_MONITOR.union(CommandFlags::ADMIN))
     {
-        let limit = engine.config.output_limit(ClientClass::Replica);
-        let origin = (session.database(), &*client.address);
-        engine.monitors.feed(session.moment.now_us(), origin, words.clone(), limit);
+        feed_monitors(engine, session, origin, words.clone());
     }
     let micros = spent_ns / 1000;
     let slower_than = engine.config.number(Param::SlowlogLogSlowerThan);
@@ -344,6 +374,18 @@ fn account<'a>(
         let time_s = session.moment.now_ms() / 1000;
         engine.latency.add(event, Spike { time_s, spent_ms: micros / 1000 });
     }
+}
+
+/// Shows a request to those who watch all requests.
+fn feed_monitors<'a>(
+    engine: &Engine,
+    session: &Session,
+    origin: Option<&str>,
+    words: impl Iterator<Item = &'a [u8]>,
+) {
+    let limit = engine.config.output_limit(ClientClass::Replica);
+    let origin = (session.database(), origin.unwrap_or(&session.client.address));
+    engine.monitors.feed(session.moment.now_us(), origin, words, limit);
 }
 
 #[cold]
@@ -368,7 +410,7 @@ fn note_slow<'a>(
 impl Call<'_> {
     fn may_have_written(&self) -> bool {
         let writes = self.row.command.flags.contains(CommandFlags::WRITE);
-        writes || self.row.command.locks == Locks::Queued
+        writes || matches!(self.row.command.locks, Locks::Queued | Locks::Script)
     }
 
     /// Adds what this client has done so far to the server's statistics, before they are read.
@@ -391,8 +433,10 @@ impl Call<'_> {
         if self.txn.has_notes() {
             self.announce();
         }
-        let is_read = self.row.command.flags.contains(CommandFlags::READONLY);
-        if is_read && self.session.tracked.remembers() {
+        // A script reads what it reads by commands of its own.
+        let reads = self.row.command.flags.contains(CommandFlags::READONLY)
+            && self.row.command.locks != Locks::Script;
+        if reads && self.session.tracked.remembers() {
             let keys = locate::keys(self.row.command, self.args);
             self.engine.tracking.remember(self.session.client.id, keys);
         }
@@ -402,32 +446,11 @@ impl Call<'_> {
     /// Executes another request within this one, with the shards that this one holds. An error is part
     /// of the reply, like any other.
     pub(crate) fn execute_inside(&mut self, row: &'static Registered, args: Args<'_>) {
-        let engine = self.engine;
-        let began_ns = engine.clock.monotonic_ns();
         let (mark, replies) = (self.reply.mark(), self.session.replies);
-        let database = self.session.database();
-        let mut call = Call {
-            engine,
-            row,
-            args,
-            txn: self.txn.lend(database, uses(engine, &self.session.client)),
-            reply: self.reply.lend(self.session.protocol()),
-            session: self.session,
-            redacted: Redacted::default(),
-            flow: Flow::Continue,
-            wish: None,
-        };
-        let result = call.perform();
-        if call.txn.is_awaited() && call.may_have_written() {
-            let ready = blocking::made_ready(&call.txn, row, args);
-            call.session.transaction.ready.extend(ready);
-        }
-        let (flow, redacted) = (call.flow, call.redacted);
-        drop(call);
+        let reply = self.reply.lend(self.session.protocol());
+        let inner = Inner { engine: self.engine, session: self.session, txn: &mut self.txn, reply };
+        let flow = inner.execute(row, args, None);
         let asks_for_silence = self.session.replies != replies;
-        if let Err(error) = &result {
-            write_error(engine, row, self.reply.lend(self.session.protocol()), mark, error);
-        }
         let is_off = self.session.replies == Replies::Off;
         if is_off || asks_for_silence && self.session.replies.are_silent() {
             self.reply.rewind(mark);
@@ -435,11 +458,26 @@ impl Call<'_> {
         if flow != Flow::Continue {
             self.flow = flow;
         }
-        let spent_ns = (engine.clock.monotonic_ns() - began_ns).max(0) as u64;
-        let tracked = engine.config.enabled(Param::LatencyTracking);
-        let executed = Executed { row: row.id, tracked, spent_ns };
-        self.session.tally.add(&engine.stats, executed);
-        account(engine, self.session, row, spent_ns, redacted.shown(args));
+    }
+
+    /// The same for a script, which gets the reply in the version that it has asked for.
+    pub(crate) fn execute_for_script(
+        &mut self,
+        row: &'static Registered,
+        args: Args<'_>,
+        output: &mut Output,
+        protocol: Protocol,
+    ) {
+        let reply = Reply::new(output, protocol);
+        let inner = Inner { engine: self.engine, session: self.session, txn: &mut self.txn, reply };
+        inner.execute(row, args, Some("lua"));
+    }
+
+    /// Shows the request to those who watch all requests, ahead of those that it executes itself.
+    pub(crate) fn show_to_monitors(&self) {
+        if self.engine.monitors.any() {
+            feed_monitors(self.engine, self.session, None, self.args.iter());
+        }
     }
 
     /// Has the client wait. Who cannot be kept waiting has waited in vain.
@@ -455,5 +493,49 @@ impl Call<'_> {
     /// Milliseconds since 1970, standing still while the command runs.
     pub(crate) const fn now_ms(&self) -> i64 {
         self.txn.now_ms()
+    }
+}
+
+/// A request within another one.
+struct Inner<'a, 't> {
+    engine: &'a Engine,
+    session: &'a mut Session,
+    txn: &'a mut Txn<'t>,
+    reply: Reply<'a>,
+}
+
+impl Inner<'_, '_> {
+    /// Executes it; `origin` is what monitors are shown in place of the client's address.
+    fn execute(self, row: &'static Registered, args: Args<'_>, origin: Option<&str>) -> Flow {
+        let Inner { engine, session, txn, mut reply } = self;
+        let began_ns = engine.clock.monotonic_ns();
+        let (mark, protocol) = (reply.mark(), reply.protocol());
+        let database = session.database();
+        let mut call = Call {
+            engine,
+            row,
+            args,
+            txn: txn.lend(database, uses(engine, &session.client)),
+            reply: reply.lend(protocol),
+            session,
+            redacted: Redacted::default(),
+            flow: Flow::Continue,
+            wish: None,
+        };
+        let result = call.perform();
+        if call.txn.is_awaited() && call.may_have_written() {
+            let ready = blocking::made_ready(&call.txn, row, args);
+            call.session.transaction.ready.extend(ready);
+        }
+        let (flow, redacted) = (call.flow, call.redacted);
+        drop(call);
+        if let Err(error) = &result {
+            write_error(engine, row, reply, mark, error);
+        }
+        let spent_ns = (engine.clock.monotonic_ns() - began_ns).max(0) as u64;
+        let tracked = engine.config.enabled(Param::LatencyTracking);
+        session.tally.add(&engine.stats, Executed { row: row.id, tracked, spent_ns });
+        account(engine, session, row, (spent_ns, origin), redacted.shown(args));
+        flow
     }
 }

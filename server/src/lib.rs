@@ -69,6 +69,7 @@ mod pause;
 mod pubsub;
 mod random;
 mod resp;
+mod script;
 mod server;
 mod session;
 mod slowlog;

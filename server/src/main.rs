@@ -91,14 +91,9 @@ fn enter_directory(config: &Config) -> Result<(), String> {
 
 fn build_runtime(config: &Config) -> Result<Runtime, String> {
     let threads = config.value("io-threads").and_then(|threads| threads.parse().ok()).unwrap_or(1);
-    let mut builder = if threads == 1 {
-        runtime::Builder::new_current_thread()
-    } else {
-        let mut builder = runtime::Builder::new_multi_thread();
-        builder.worker_threads(threads);
-        builder
-    };
-    builder.enable_all().build().map_err(|error| {
+    // Also with one thread: another can take its place while a script runs for long.
+    let mut builder = runtime::Builder::new_multi_thread();
+    builder.worker_threads(threads).enable_all().build().map_err(|error| {
         format!("the system gives no threads ({error}); start with a smaller --io-threads")
     })
 }

@@ -35,6 +35,7 @@ impl Engine {
         let is_done = self.keyspace.sweep(&Sweep {
             now_ms,
             out_of_time,
+            is_alone: &|| !self.scripts.running.is_away(),
             wanted: &|| self.wanted(),
             announce: &|notes| self.announce(notes, None, now_ms),
         });

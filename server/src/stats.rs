@@ -148,6 +148,9 @@ impl Stats {
     }
 
     pub(crate) fn error(&self, error: &Error) {
+        if matches!(error, Error::Counted(_)) {
+            return;
+        }
         let code = error.code();
         let mut errors = self.errors.lock().expect("nothing panics while it counts errors");
         if errors.len() < MOST_ERROR_CODES || errors.contains_key(&code) {

@@ -5,13 +5,14 @@ use std::fmt::Write;
 use super::metadata::Group;
 use super::{Registered, Table};
 
-const GROUPS: [(Group, &str); 9] = [
+const GROUPS: [(Group, &str); 10] = [
     (Group::Connection, "Connections"),
     (Group::String, "Strings"),
     (Group::List, "Lists"),
     (Group::Set, "Sets"),
     (Group::Pubsub, "Publishing and subscribing"),
     (Group::Transactions, "Transactions"),
+    (Group::Scripting, "Scripts and functions"),
     (Group::Generic, "Keys of any type"),
     (Group::Server, "Server"),
     (Group::Cluster, "Clusters"),

@@ -290,7 +290,7 @@ fn protocol(call: &mut Call<'_>) -> Result<(), Error> {
         b"verbatim" => reply.verbatim(b"This is a verbatim\nstring"),
         b"true" => reply.boolean(true),
         b"false" => reply.boolean(false),
-        b"bignum" => reply.big_number("1234567999999999999999999999999999999"),
+        b"bignum" => reply.big_number(b"1234567999999999999999999999999999999"),
         _ => {
             return Err(Error::err(
                 "Wrong protocol type name. Please use one of the following: string|integer|\

@@ -1,7 +1,7 @@
 //! `INFO`: what a server says about itself, section by section.
 
 use std::fmt::{Display, Write as _};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::memory::{Figures, ratio};
 use super::metadata::{Group, categories, flags};
@@ -11,6 +11,7 @@ use crate::clients::ClientFlags;
 use crate::config::Param;
 use crate::error::Error;
 use crate::execute::Call;
+use crate::script::Figures as ScriptFigures;
 use crate::text::human_size;
 
 /// The Redis whose behaviour the server follows.
@@ -200,6 +201,24 @@ fn clients(lines: &mut Lines<'_>, call: &Call<'_>) {
     lines.zeros(&["total_blocking_keys_on_nokey"]);
 }
 
+/// What scripts and functions take.
+fn scripts(lines: &mut Lines<'_>, figures: &ScriptFigures) {
+    let read = |figure: &AtomicUsize| figure.load(Ordering::Relaxed) as u64;
+    let (vm, library_vm) = (read(&figures.vm_bytes), read(&figures.library_vm_bytes));
+    let (scripts, libraries) = (read(&figures.script_bytes), read(&figures.library_bytes));
+    lines.line("used_memory_lua", vm);
+    lines.line("used_memory_vm_eval", vm);
+    lines.line("used_memory_lua_human", human_size(vm));
+    lines.line("used_memory_scripts_eval", scripts);
+    lines.line("number_of_cached_scripts", read(&figures.scripts));
+    lines.line("number_of_functions", read(&figures.functions));
+    lines.line("number_of_libraries", read(&figures.libraries));
+    lines.line("used_memory_vm_functions", library_vm);
+    lines.size("used_memory_vm_total", vm + library_vm);
+    lines.line("used_memory_functions", libraries);
+    lines.size("used_memory_scripts", scripts + libraries);
+}
+
 fn memory(lines: &mut Lines<'_>, call: &Call<'_>) {
     let engine = call.engine;
     let figures = Figures::of(call);
@@ -216,9 +235,7 @@ fn memory(lines: &mut Lines<'_>, call: &Call<'_>) {
     lines.line("allocator_active", used);
     lines.line("allocator_resident", resident);
     lines.size("total_system_memory", process::system_memory_bytes());
-    lines.size("used_memory_lua", 0);
-    lines.zeros(&["number_of_cached_scripts", "number_of_functions", "number_of_libraries"]);
-    lines.size("used_memory_scripts", 0);
+    scripts(lines, &engine.scripts.figures);
     lines.size("maxmemory", engine.config.number(Param::MaxMemory) as u64);
     lines.line("maxmemory_policy", engine.config.value("maxmemory-policy").unwrap_or_default());
     lines.decimal("allocator_frag_ratio", 1.0);
@@ -307,9 +324,9 @@ fn stats(lines: &mut Lines<'_>, call: &Call<'_>) {
         "expire_cycle_cpu_milliseconds",
         "evicted_keys",
         "evicted_clients",
-        "total_eviction_exceeded_time",
-        "current_eviction_exceeded_time",
     ]);
+    lines.line("evicted_scripts", read(&engine.scripts.figures.evicted));
+    lines.zeros(&["total_eviction_exceeded_time", "current_eviction_exceeded_time"]);
     lines.line("keyspace_hits", counters.hits);
     lines.line("keyspace_misses", counters.misses);
     let subscribed = engine.pubsub.totals();

@@ -123,6 +123,7 @@ pub(super) struct Figures {
     pub(super) dataset: u64,
     keys: u64,
     databases: Vec<DatabaseFigures>,
+    scripts: [(&'static str, usize); 3],
 }
 
 impl Figures {
@@ -130,10 +131,14 @@ impl Figures {
         let (engine, databases) = (call.engine, call.txn.all_figures());
         let clients = engine.clients.all().iter().map(|client| client_bytes(client)).sum();
         let tables: u64 = databases.iter().map(table_bytes).sum();
-        let used = clients + databases.iter().map(|database| database.bytes as u64).sum::<u64>();
+        let scripts: usize = engine.scripts.figures.by_name().iter().map(|(_, bytes)| bytes).sum();
+        let scripts = scripts as u64;
+        let used =
+            clients + scripts + databases.iter().map(|database| database.bytes as u64).sum::<u64>();
         let peak = engine.peak_bytes.fetch_max(used as usize, Ordering::Relaxed) as u64;
-        let overhead = clients + tables;
+        let overhead = clients + tables + scripts;
         Figures {
+            scripts: engine.scripts.figures.by_name(),
             used,
             peak: peak.max(used),
             resident: process::resident_bytes(),
@@ -155,8 +160,8 @@ impl Figures {
             ("clients.slaves", Figure::Bytes(0)),
             ("clients.normal", Figure::Bytes(self.clients)),
         ];
-        let absent = ["cluster.links", "aof.buffer", "lua.caches", "functions.caches"];
-        head.extend(absent.map(|name| (name, Figure::Bytes(0))));
+        head.extend(["cluster.links", "aof.buffer"].map(|name| (name, Figure::Bytes(0))));
+        head.extend(self.scripts.map(|(name, bytes)| (name, Figure::Bytes(bytes as u64))));
         head
     }
 

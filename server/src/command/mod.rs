@@ -18,7 +18,8 @@ mod debug;
 mod diagnostics;
 mod digest;
 mod expire;
-mod info;
+mod function;
+pub(crate) mod info;
 mod introspection;
 mod keys;
 mod latency;
@@ -31,6 +32,7 @@ mod metadata;
 mod process;
 mod pubsub;
 mod scanning;
+mod script;
 mod server;
 mod set;
 mod set_algebra;
@@ -60,6 +62,8 @@ pub(crate) enum Locks {
     Queued,
     /// Those of the keys that the client watches.
     Watched,
+    /// All of them, for a script, which may execute commands on any key.
+    Script,
     /// All of them: the command looks at, or changes, the keyspace as a whole.
     All,
 }

@@ -3,9 +3,9 @@
 use std::sync::OnceLock;
 
 use super::{
-    Args, Command, acl, client, cluster, connection, counter, debug, diagnostics, expire, info,
-    introspection, keys, latency, list, list_moves, list_waiting, memory, pubsub, server, set,
-    set_algebra, slowlog, sort, string, transaction,
+    Args, Command, acl, client, cluster, connection, counter, debug, diagnostics, expire, function,
+    info, introspection, keys, latency, list, list_moves, list_waiting, memory, pubsub, script,
+    server, set, set_algebra, slowlog, sort, string, transaction,
 };
 use crate::error::Error;
 
@@ -34,7 +34,7 @@ pub(crate) struct Table {
     slots: Vec<u16>,
 }
 
-const FAMILIES: [&[&Command]; 24] = [
+const FAMILIES: [&[&Command]; 26] = [
     connection::COMMANDS,
     client::COMMANDS,
     acl::COMMANDS,
@@ -48,6 +48,8 @@ const FAMILIES: [&[&Command]; 24] = [
     set_algebra::COMMANDS,
     pubsub::COMMANDS,
     transaction::COMMANDS,
+    script::COMMANDS,
+    function::COMMANDS,
     keys::COMMANDS,
     sort::COMMANDS,
     expire::COMMANDS,

@@ -1,6 +1,7 @@
 //! Redis's file formats.
 
 mod crc64;
+pub(crate) mod libraries;
 mod lists;
 mod lzf;
 pub(crate) mod payload;

@@ -106,12 +106,13 @@ fn is_value_type(number: u8) -> bool {
     number <= 25 && number != 8
 }
 
-fn verify_footer(payload: &[u8]) -> Option<()> {
+/// What stands before the footer, if that is right.
+pub(super) fn verify_footer(payload: &[u8]) -> Option<&[u8]> {
     let (checked, checksum) = payload.split_last_chunk::<CHECKSUM_LEN>()?;
-    let (_, version) = checked.split_last_chunk::<VERSION_LEN>()?;
+    let (body, version) = checked.split_last_chunk::<VERSION_LEN>()?;
     let version = u16::from_le_bytes(*version);
     let known = version <= NEWEST_REDIS_VERSION || version == VALKEY_VERSION;
-    (known && crc64(0, checked) == u64::from_le_bytes(*checksum)).then_some(())
+    (known && crc64(0, checked) == u64::from_le_bytes(*checksum)).then_some(body)
 }
 
 /// Takes an encoded value apart. `None` means that the bytes are not what they should be.
@@ -206,10 +207,15 @@ pub(crate) fn dump(value: ValueRef<'_>) -> Vec<u8> {
         ValueRef::Set(Set::Table(_)) => TYPE_SET,
     }];
     write_value(&mut payload, value);
-    payload.extend(WRITTEN_VERSION.to_le_bytes());
-    let checksum = crc64(0, &payload);
-    payload.extend(checksum.to_le_bytes());
+    add_footer(&mut payload);
     payload
+}
+
+/// Adds the format's version and the checksum of everything before.
+pub(super) fn add_footer(payload: &mut Vec<u8>) {
+    payload.extend(WRITTEN_VERSION.to_le_bytes());
+    let checksum = crc64(0, payload);
+    payload.extend(checksum.to_le_bytes());
 }
 
 pub(crate) fn write_value(output: &mut Vec<u8>, value: ValueRef<'_>) {

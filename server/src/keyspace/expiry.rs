@@ -22,6 +22,8 @@ const WORTHWHILE: usize = 10;
 pub(crate) struct Sweep<'a> {
     pub(crate) now_ms: i64,
     pub(crate) out_of_time: &'a dyn Fn() -> bool,
+    /// Whether nobody else is in the middle of something; known for certain once a shard is held.
+    pub(crate) is_alone: &'a dyn Fn() -> bool,
     pub(crate) wanted: &'a dyn Fn() -> Wanted,
     pub(crate) announce: &'a dyn Fn(Vec<Note>),
 }
@@ -49,6 +51,9 @@ impl Keyspace {
         let (mut run, now_ms) = (Run::new(self), sweep.now_ms);
         let scope = Scope { database: number, now_ms, uses: Uses::Ignored };
         let mut txn = run.lock_one(index, scope);
+        if !(sweep.is_alone)() {
+            return false;
+        }
         let Some(database) = txn.sole_database() else {
             return false;
         };

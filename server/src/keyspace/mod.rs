@@ -6,6 +6,7 @@
 mod entries;
 mod entry;
 mod expiry;
+mod holding;
 mod notes;
 mod shard;
 mod txn;

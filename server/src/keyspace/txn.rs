@@ -4,11 +4,11 @@
 //! Shards are locked in ascending order, each once. While a transaction lives its time stands
 //! still, and expired entries are invisible to it.
 
-use std::ops::{Deref, DerefMut};
 use std::sync::MutexGuard;
 
 use super::Keyspace;
 use super::entry::{Content, Draft, Entry, Kept};
+use super::holding::{Holder, Several};
 use super::notes::{Note, Notes, Wanted};
 use super::shard::{Counters, Database, Interest, Shard};
 use super::usage::{Counting, Usage};
@@ -61,34 +61,9 @@ enum Guards<'a> {
     None,
     /// The one that the run holds.
     One(usize, &'a mut Shard),
-    /// Ascending by index.
-    Several(Vec<(usize, Held<'a>)>),
-}
-
-/// A shard that is held, or lent by the transaction that holds it.
-enum Held<'a> {
-    Locked(MutexGuard<'a, Shard>),
-    Lent(&'a mut Shard),
-}
-
-impl Deref for Held<'_> {
-    type Target = Shard;
-
-    fn deref(&self) -> &Shard {
-        match self {
-            Held::Locked(shard) => shard,
-            Held::Lent(shard) => shard,
-        }
-    }
-}
-
-impl DerefMut for Held<'_> {
-    fn deref_mut(&mut self) -> &mut Shard {
-        match self {
-            Held::Locked(shard) => shard,
-            Held::Lent(shard) => shard,
-        }
-    }
+    Several(Several<'a>),
+    /// Somebody else's.
+    Lent(&'a mut (dyn Holder + 'a)),
 }
 
 /// The key that was locked, if it is only one, whose hash is known then, and where it was found. It
@@ -205,14 +180,16 @@ impl<'a> Run<'a> {
         }
     }
 
-    pub(super) fn lock_ascending(
+    pub(super) fn lock_ascending<'t>(
         &mut self,
         indices: impl Iterator<Item = usize>,
         scope: Scope,
-    ) -> Txn<'a> {
+    ) -> Txn<'t>
+    where
+        'a: 't,
+    {
         self.release();
-        let lock = |index| (index, Held::Locked(self.keyspace.lock_shard(index)));
-        let guards = Guards::Several(indices.map(lock).collect());
+        let guards = Guards::Several(Several::lock(self.keyspace, indices));
         Txn::new(self.keyspace, guards, LockedKey::NONE, scope)
     }
 }
@@ -265,14 +242,8 @@ impl<'a> Txn<'a> {
         let guards = match &mut self.guards {
             Guards::None => Guards::None,
             Guards::One(index, shard) => Guards::One(*index, shard),
-            Guards::Several(all) => Guards::Several(
-                all.iter_mut()
-                    .map(|held| {
-                        let (index, shard) = (held.0, &mut *held.1);
-                        (index, Held::Lent(shard))
-                    })
-                    .collect(),
-            ),
+            Guards::Several(several) => Guards::Lent(several),
+            Guards::Lent(holder) => Guards::Lent(&mut **holder),
         };
         let scope = Scope { database, now_ms: self.now_ms, uses };
         let mut txn = Txn::new(self.keyspace, guards, LockedKey::NONE, scope);
@@ -335,11 +306,12 @@ impl Txn<'_> {
     }
 
     /// Only the sum over all shards is ever asked for.
-    pub(super) fn count_changes(&mut self, count: usize) {
+    pub(crate) fn count_changes(&mut self, count: usize) {
         let changes = match &mut self.guards {
             Guards::None => return,
             Guards::One(_, shard) => &mut shard.counters.changes,
-            Guards::Several(all) => &mut all[0].1.counters.changes,
+            Guards::Several(several) => &mut several.at_mut(0).counters.changes,
+            Guards::Lent(holder) => &mut holder.at_mut(0).counters.changes,
         };
         *changes += count as u64;
     }
@@ -523,14 +495,13 @@ impl Txn<'_> {
 
 fn shard_mut<'t>(keyspace: &Keyspace, guards: &'t mut Guards<'_>, hash: u64) -> &'t mut Shard {
     let index = keyspace.shard_of(hash);
-    match guards {
-        Guards::One(held, shard) if *held == index => shard,
-        Guards::Several(all) => {
-            let at = all.binary_search_by_key(&index, |(held, _)| *held);
-            &mut all[at.expect("the command's row names all keys that it uses")].1
-        }
-        _ => unreachable!("the command's row names all keys that it uses"),
-    }
+    let found = match guards {
+        Guards::None => None,
+        Guards::One(held, shard) => (*held == index).then_some(&mut **shard),
+        Guards::Several(several) => several.find_mut(index),
+        Guards::Lent(holder) => holder.find_mut(index),
+    };
+    found.expect("the command's row names all keys that it uses")
 }
 
 /// A database in one shard, and what is counted there.
@@ -619,7 +590,7 @@ impl Txn<'_> {
         match &self.guards {
             Guards::None => false,
             Guards::One(_, shard) => holds(shard),
-            Guards::Several(all) => all.iter().any(|(_, shard)| holds(shard)),
+            _ => self.shards().any(holds),
         }
     }
 
@@ -637,20 +608,57 @@ impl Txn<'_> {
     }
 
     pub(super) fn indexed_shards(&self) -> impl Iterator<Item = (usize, &Shard)> + Clone {
-        let (one, several) = match &self.guards {
-            Guards::None => (None, &[][..]),
-            Guards::One(index, shard) => (Some((*index, &**shard)), &[][..]),
-            Guards::Several(all) => (None, &all[..]),
+        let (one, several): (_, Option<&dyn Holder>) = match &self.guards {
+            Guards::None => (None, None),
+            Guards::One(index, shard) => (Some((*index, &**shard)), None),
+            Guards::Several(several) => (None, Some(several)),
+            Guards::Lent(holder) => (None, Some(&**holder)),
         };
-        one.into_iter().chain(several.iter().map(|(index, shard)| (*index, &**shard)))
+        let held =
+            several.into_iter().flat_map(|several| (0..several.count()).map(|at| several.at(at)));
+        one.into_iter().chain(held)
     }
 
-    pub(super) fn shards_mut(&mut self) -> impl Iterator<Item = &mut Shard> {
-        let (one, several) = match &mut self.guards {
-            Guards::None => (None, &mut [][..]),
-            Guards::One(_, shard) => (Some(&mut **shard), &mut [][..]),
-            Guards::Several(all) => (None, &mut all[..]),
+    /// The shard, if it is the only one.
+    pub(super) const fn sole_shard_mut(&mut self) -> Option<&mut Shard> {
+        match &mut self.guards {
+            Guards::One(_, shard) => Some(shard),
+            _ => None,
+        }
+    }
+
+    /// Does something to each shard.
+    pub(super) fn for_each_shard(&mut self, mut act: impl FnMut(&mut Shard)) {
+        let several: &mut dyn Holder = match &mut self.guards {
+            Guards::None => return,
+            Guards::One(_, shard) => return act(shard),
+            Guards::Several(several) => several,
+            Guards::Lent(holder) => &mut **holder,
         };
-        one.into_iter().chain(several.iter_mut().map(|(_, shard)| &mut **shard))
+        (0..several.count()).for_each(|at| act(several.at_mut(at)));
+    }
+
+    /// Whether any shard is held.
+    pub(crate) const fn holds_any(&self) -> bool {
+        !matches!(self.guards, Guards::None)
+    }
+
+    /// Lets others at the shards for a while; whoever lent them to this transaction holds them no
+    /// longer either.
+    pub(crate) fn let_go(&mut self) {
+        match &mut self.guards {
+            Guards::None | Guards::One(..) => {}
+            Guards::Several(several) => several.let_go(),
+            Guards::Lent(holder) => holder.let_go(),
+        }
+    }
+
+    /// Holds again what was let go.
+    pub(crate) fn hold_again(&mut self) {
+        match &mut self.guards {
+            Guards::None | Guards::One(..) => {}
+            Guards::Several(several) => several.hold_again(),
+            Guards::Lent(holder) => holder.hold_again(),
+        }
     }
 }

@@ -184,7 +184,10 @@ impl<'a> Run<'a> {
     ///
     /// Serving others belongs to the command that made it possible: nobody else may see what it has
     /// put there before.
-    pub(super) fn lock_to_serve(&mut self, mut shards: Vec<usize>, scope: Scope) -> Txn<'a> {
+    pub(super) fn lock_to_serve<'t>(&mut self, mut shards: Vec<usize>, scope: Scope) -> Txn<'t>
+    where
+        'a: 't,
+    {
         loop {
             shards.sort_unstable();
             shards.dedup();

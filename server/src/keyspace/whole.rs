@@ -54,10 +54,10 @@ impl Txn<'_> {
     }
 
     pub(crate) fn reset_counters(&mut self) {
-        for shard in self.shards_mut() {
+        self.for_each_shard(|shard| {
             let changes = shard.counters.changes;
             shard.counters = Counters { changes, ..Counters::default() };
-        }
+        });
     }
 
     /// How many keys are watched.
@@ -136,23 +136,24 @@ impl Txn<'_> {
         self.notes.flushed();
         let (database, keyspace) = (self.database, self.keyspace);
         let mut removed = 0;
-        for shard in self.shards_mut() {
+        self.for_each_shard(|shard| {
             shard.touch_all(database, &[database], &keyspace.hasher);
             let database = shard.database_mut(database, &keyspace.hasher);
             let emptied = std::mem::replace(database, Database::new(&keyspace.hasher));
             removed += emptied.len();
-        }
+        });
         self.count_changes(removed);
         removed
     }
 
     pub(crate) fn swap(&mut self, one: usize, other: usize) {
         let hasher = &self.keyspace.hasher;
-        let shards = if one == other { 0 } else { usize::MAX };
-        for shard in self.shards_mut().take(shards) {
-            shard.touch_all(one, &[one, other], hasher);
-            shard.touch_all(other, &[one, other], hasher);
-            shard.swap(one, other, hasher);
+        if one != other {
+            self.for_each_shard(|shard| {
+                shard.touch_all(one, &[one, other], hasher);
+                shard.touch_all(other, &[one, other], hasher);
+                shard.swap(one, other, hasher);
+            });
         }
         self.count_changes(1);
     }
@@ -160,7 +161,7 @@ impl Txn<'_> {
     /// The database in the one shard that the sweeper holds, if there may be something in it.
     pub(super) fn sole_database(&mut self) -> Option<&mut Database> {
         let (database, hasher) = (self.database, &self.keyspace.hasher);
-        let shard = self.shards_mut().next()?;
+        let shard = self.sole_shard_mut()?;
         shard.database(database).is_some().then(|| shard.database_mut(database, hasher))
     }
 }

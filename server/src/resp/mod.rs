@@ -1,6 +1,6 @@
 //! The wire: requests in, replies out. Knows nothing of commands or keys.
 
-mod inline;
+pub(crate) mod inline;
 mod output;
 mod reply;
 mod request;

@@ -74,6 +74,11 @@ impl Output {
         Mark { buffer: self.buffer.len(), shared: self.shared.len() }
     }
 
+    /// How much has been copied since the mark.
+    pub(crate) const fn written_since(&self, mark: Mark) -> usize {
+        self.buffer.len() - mark.buffer
+    }
+
     /// Takes back everything written since the mark; nothing may have been sent in between.
     pub(crate) fn rewind(&mut self, mark: Mark) {
         self.buffer.truncate(mark.buffer);

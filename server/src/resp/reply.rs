@@ -1,5 +1,7 @@
 //! Writing replies: the one place where RESP2 and RESP3 differ.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use super::output::{Mark, Output};
@@ -39,6 +41,10 @@ impl<'a> Reply<'a> {
         Reply { output: self.output, protocol }
     }
 
+    pub(crate) const fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
     pub(crate) fn mark(&self) -> Mark {
         self.output.mark()
     }
@@ -59,6 +65,16 @@ impl<'a> Reply<'a> {
 
     pub(crate) fn simple(&mut self, text: &str) {
         self.line(b'+', text.as_bytes());
+    }
+
+    /// A simple string of any bytes, those made harmless that would end it.
+    pub(crate) fn status(&mut self, text: &[u8]) {
+        self.line(b'+', &one_line(text));
+    }
+
+    /// How much has been written since the mark.
+    pub(crate) fn written_since(&self, mark: Mark) -> usize {
+        self.output.written_since(mark)
     }
 
     pub(crate) fn integer(&mut self, value: i64) {
@@ -157,10 +173,10 @@ impl<'a> Reply<'a> {
     }
 
     /// The digits of a number of any size.
-    pub(crate) fn big_number(&mut self, digits: &str) {
+    pub(crate) fn big_number(&mut self, digits: &[u8]) {
         match self.protocol {
-            Protocol::Resp2 => self.bulk(digits.as_bytes()),
-            Protocol::Resp3 => self.line(b'(', digits.as_bytes()),
+            Protocol::Resp2 => self.bulk(&one_line(digits)),
+            Protocol::Resp3 => self.line(b'(', &one_line(digits)),
         }
     }
 
@@ -180,11 +196,17 @@ impl<'a> Reply<'a> {
 
     /// Plain text, which RESP3 tells from data.
     pub(crate) fn verbatim(&mut self, text: &[u8]) {
+        self.verbatim_as(*b"txt", text);
+    }
+
+    /// Text in a format of three letters.
+    pub(crate) fn verbatim_as(&mut self, format: [u8; 3], text: &[u8]) {
         match self.protocol {
             Protocol::Resp2 => self.bulk(text),
             Protocol::Resp3 => {
                 self.header(b'=', text.len() as i64 + 4);
-                self.output.write(b"txt:");
+                self.output.write(&format);
+                self.output.write(b":");
                 self.output.write(text);
                 self.output.write(b"\r\n");
             }
@@ -194,12 +216,7 @@ impl<'a> Reply<'a> {
     pub(crate) fn error(&mut self, error: &Error) {
         let mut text = error.wire();
         while text.pop_if(|byte| matches!(byte, b'\r' | b'\n')).is_some() {}
-        for byte in &mut text {
-            if matches!(byte, b'\r' | b'\n') {
-                *byte = b' ';
-            }
-        }
-        self.line(b'-', &text);
+        self.line(b'-', &one_line(&text));
     }
 
     fn line(&mut self, kind: u8, text: &[u8]) {
@@ -221,4 +238,13 @@ impl<'a> Reply<'a> {
         let mut digits = [0; 20];
         self.line(kind, number::format_integer(number, &mut digits));
     }
+}
+
+/// A text without what would end its line.
+fn one_line(text: &[u8]) -> Cow<'_, [u8]> {
+    let ends_line = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    if !text.iter().any(ends_line) {
+        return Cow::Borrowed(text);
+    }
+    text.iter().map(|byte| if ends_line(byte) { b' ' } else { *byte }).collect()
 }

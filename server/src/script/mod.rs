@@ -1,0 +1,265 @@
+//! Scripts: the Lua they run in, those that the server remembers, and the one that runs.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "all functions that scripts call have one signature"
+)]
+mod api;
+mod arguments;
+mod bits;
+mod bounded;
+mod cache;
+#[cfg(test)]
+mod calling;
+mod host;
+mod json;
+mod library;
+mod msgpack;
+mod raised;
+mod running;
+mod shebang;
+mod structs;
+mod values;
+mod vm;
+
+pub(crate) use cache::{Cache, Script, Sha};
+pub(crate) use library::{Function, Libraries, Library, Policy};
+pub(crate) use running::{Running, Unkillable};
+pub(crate) use shebang::{FLAG_NAMES, ScriptFlags};
+
+use ahash::RandomState;
+
+use crate::command::Args;
+use crate::error::Error;
+use crate::execute::Call;
+use crate::random::Random;
+use host::ScriptHost;
+use vm::{Failure, Vm};
+
+/// Everything of one server that has to do with scripts.
+#[derive(Debug)]
+pub(crate) struct Scripts {
+    /// Whoever looks at it holds all shards, so that nobody has to wait for a script that runs.
+    state: Mutex<State>,
+    pub(crate) running: Running,
+    pub(crate) figures: Figures,
+}
+
+/// What `INFO` shows, without asking the scripts themselves.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    pub(crate) scripts: AtomicUsize,
+    pub(crate) script_bytes: AtomicUsize,
+    pub(crate) evicted: AtomicU64,
+    pub(crate) vm_bytes: AtomicUsize,
+    pub(crate) functions: AtomicUsize,
+    pub(crate) libraries: AtomicUsize,
+    pub(crate) library_bytes: AtomicUsize,
+    pub(crate) library_vm_bytes: AtomicUsize,
+}
+
+impl Figures {
+    /// What takes memory, by the names of `MEMORY STATS`.
+    pub(crate) fn by_name(&self) -> [(&'static str, usize); 3] {
+        let read = |figure: &AtomicUsize| figure.load(Ordering::Relaxed);
+        [
+            ("lua.caches", read(&self.script_bytes)),
+            ("functions.caches", read(&self.library_bytes)),
+            ("script.VMs", read(&self.vm_bytes) + read(&self.library_vm_bytes)),
+        ]
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    /// None until the first script comes.
+    vm: Option<Vm>,
+    cache: Cache,
+    hasher: RandomState,
+    pub(crate) libraries: Libraries,
+}
+
+impl Scripts {
+    pub(crate) fn new(random: &Random) -> Self {
+        let seed = || random.next();
+        let hasher = RandomState::with_seeds(seed(), seed(), seed(), seed());
+        let state =
+            State { vm: None, cache: Cache::new(&hasher), hasher, libraries: Libraries::default() };
+        Scripts {
+            state: Mutex::new(state),
+            running: Running::default(),
+            figures: Figures::default(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nothing panics while it holds the scripts")
+    }
+
+    /// Shows others what there is now.
+    pub(crate) fn note(&self, state: &State) {
+        let vm_bytes = state.vm.as_ref().map_or(0, Vm::bytes);
+        let (figures, libraries) = (&self.figures, &state.libraries);
+        figures.evicted.store(state.cache.evicted, Ordering::Relaxed);
+        for (figure, value) in [
+            (&figures.scripts, state.cache.len()),
+            (&figures.script_bytes, state.cache.bytes),
+            (&figures.vm_bytes, vm_bytes),
+            (&figures.functions, libraries.function_count()),
+            (&figures.libraries, libraries.all().len()),
+            (&figures.library_bytes, libraries.bytes()),
+            (&figures.library_vm_bytes, libraries.vm_bytes()),
+        ] {
+            figure.store(value, Ordering::Relaxed);
+        }
+    }
+}
+
+impl State {
+    pub(crate) const fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// The place of a script that is known or compiles.
+    pub(crate) fn load(&mut self, source: &[u8], is_evictable: bool) -> Result<usize, Error> {
+        if let Some(at) = self.cache.at_source(source) {
+            return Ok(at);
+        }
+        let (flags, text) = shebang::parse(source)?;
+        let function = self.vm()?.compile_script(text).map_err(|message| {
+            let before = b"Error compiling script (new function): ";
+            Error::Err([&before[..], &message].concat().into())
+        })?;
+        let script = Script::new(Sha::of(source), Arc::from(source), flags, function, is_evictable);
+        Ok(self.cache.add(script))
+    }
+
+    /// Keeps the script at a place whatever else comes; its digest.
+    pub(crate) fn keep(&mut self, at: usize) -> [u8; 40] {
+        self.cache.used(at).sha.digits()
+    }
+
+    fn vm(&mut self) -> Result<&Vm, Error> {
+        if self.vm.is_none() {
+            let vm = Vm::new()
+                .map_err(|error| Error::format(format_args!("scripts cannot be run: {error}")))?;
+            self.vm = Some(vm);
+        }
+        self.vm.as_ref().ok_or(Error::err("scripts cannot be run"))
+    }
+
+    /// Forgets all scripts, and Lua with them.
+    pub(crate) fn flush(&mut self) {
+        let evicted = self.cache.evicted;
+        self.cache = Cache::new(&self.hasher);
+        self.cache.evicted = evicted;
+        self.vm = None;
+    }
+
+    /// Runs the script at a place for a client. Of the arguments from the third on, so many are keys.
+    pub(crate) fn run(
+        &mut self,
+        at: usize,
+        call: &mut Call<'_>,
+        read_only: bool,
+        keys: usize,
+    ) -> Result<(), Error> {
+        let Some(vm) = &self.vm else {
+            return Err(Error::err("scripts cannot be run"));
+        };
+        let script = self.cache.used(at);
+        let flags = allowed(script.flags, read_only)?;
+        let args: Args<'_> = call.args;
+        let ended =
+            hosted(call, flags, None, || vm.run_script(&script.function, keys, args.from(3)));
+        ended.map_err(|failure| error(failure, &script.sha.digits()))
+    }
+}
+
+impl Libraries {
+    /// Runs the function that a client calls. Of the arguments from the third on, so many are keys.
+    pub(crate) fn call(
+        &self,
+        name: &[u8],
+        call: &mut Call<'_>,
+        read_only: bool,
+        keys: usize,
+    ) -> Result<(), Error> {
+        let (function, vm) = self.function(name).ok_or(Error::err("Function not found"))?;
+        let flags = allowed(function.flags, read_only)?;
+        let args: Args<'_> = call.args;
+        let (keys, args) = (args.from(3).take(keys), args.from(3).skip(keys));
+        let run = || vm.run_function(&function.callback, keys, args);
+        let ended = hosted(call, flags, Some(&function.name), run);
+        ended.map_err(|failure| error(failure, &function.name))
+    }
+}
+
+/// Whether a request that runs a script or function may change anything. What is not known for
+/// now counts as if it might.
+pub(crate) fn may_write(scripts: &Scripts, args: Args<'_>) -> bool {
+    let flags = match &*args.at(0).to_ascii_lowercase() {
+        b"eval" => shebang::parse(args.at(1)).ok().map(|(flags, _)| flags),
+        b"evalsha" => scripts
+            .state
+            .try_lock()
+            .ok()
+            .and_then(|state| Some(state.cache.get(Sha::parse(args.at(1))?)?.flags)),
+        b"fcall" => scripts
+            .state
+            .try_lock()
+            .ok()
+            .and_then(|state| Some(state.libraries.function(args.at(1))?.0.flags)),
+        _ => return false,
+    };
+    flags.is_none_or(|flags| !flags.contains(ScriptFlags::NO_WRITES))
+}
+
+/// What a script may do that was called this way.
+fn allowed(flags: ScriptFlags, read_only: bool) -> Result<ScriptFlags, Error> {
+    if !read_only || flags.contains(ScriptFlags::NO_WRITES) {
+        return Ok(flags);
+    }
+    if flags.contains(ScriptFlags::UNDECLARED) {
+        return Ok(flags.union(ScriptFlags::NO_WRITES));
+    }
+    Err(Error::err("Can not execute a script with write flag using *_ro command."))
+}
+
+/// Runs Lua in the name of a request, and writes what it returns.
+fn hosted(
+    call: &mut Call<'_>,
+    flags: ScriptFlags,
+    function: Option<&[u8]>,
+    run: impl FnOnce() -> Result<mlua::Value, Failure>,
+) -> Result<(), Failure> {
+    let database = call.session.database();
+    let was_executing = std::mem::replace(&mut call.session.transaction.is_executing, true);
+    let mut host = ScriptHost::new(call, flags, function);
+    let result = host::with(&mut host, run);
+    let protocol = host.finish();
+    call.session.transaction.is_executing = was_executing;
+    if call.session.database() != database {
+        call.session.select(database);
+    }
+    let has_booleans = protocol == crate::resp::Protocol::Resp3;
+    let reply = call.reply.lend(call.session.protocol());
+    let written = values::write(result?, has_booleans, reply);
+    let errors = written.map_err(|error| Failure::new(error.wire()))?;
+    if !errors.is_empty() {
+        for error in &errors {
+            call.engine.stats.error(error);
+        }
+        call.engine.stats.failed(call.row).fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+fn error(failure: Failure, name: &[u8]) -> Error {
+    let is_counted = failure.is_counted;
+    let text = failure.decorated(name);
+    if is_counted { Error::Counted(text) } else { Error::Text(text.into()) }
+}
