@@ -16,11 +16,16 @@ pub(crate) struct Benchmark {
 
 /// What the generator sends.
 pub(crate) struct Load<'a> {
-    pub(crate) command: &'a [&'a str],
+    /// The words of a command, or of several with `SEPARATOR` between them, which are sent together.
+    pub(crate) request: &'a [&'a str],
+    /// From how many numbers those are drawn that stand in the words.
     pub(crate) keys: u64,
     pub(crate) depth: u64,
     pub(crate) requests: u64,
 }
+
+/// The word between commands that are one request.
+pub(crate) const SEPARATOR: &str = ";";
 
 /// What a load costs.
 pub(crate) struct Cost {
@@ -58,28 +63,37 @@ impl Benchmark {
         Ok(Cost { cpu_us: cpu / requests * 1e6, requests_per_second, busy, sleeps })
     }
 
-    /// Gives the requests per second by the generator's clock. Every server gets the same keys in the same order.
+    /// Gives the requests per second by the generator's clock. Every server gets the same numbers in the same order, and
+    /// others at each depth: what is new to a server at one depth has to be new to it at the next.
     fn run(&self, port: u16, load: &Load) -> Result<f64> {
+        let commands = load.commands();
         let options = [
             ("-p", u64::from(port)),
             ("-c", CLIENTS),
             ("-r", load.keys),
             ("-P", load.depth),
-            ("-n", load.requests),
-            ("--seed", 1),
+            ("-n", load.requests * commands),
+            ("--seed", load.depth),
         ];
         let options = options.map(|(name, value)| [name.to_owned(), value.to_string()]);
         let output = Command::new(&self.executable)
             .args(options.as_flattened())
             .arg("--csv")
-            .args(load.command)
+            .args(load.request)
             .output()?;
         let text = String::from_utf8_lossy(&output.stdout);
         if let (true, Some(rate)) = (output.status.success(), rate(&text)) {
-            return Ok(rate);
+            return Ok(rate / commands as f64);
         }
         let complaint = String::from_utf8_lossy(&output.stderr);
         Err(format!("the load generator fails: {}{}", text.trim(), complaint.trim()).into())
+    }
+}
+
+impl Load<'_> {
+    /// How many commands a request has: the generator counts them one by one.
+    fn commands(&self) -> u64 {
+        self.request.split(|word| *word == SEPARATOR).count() as u64
     }
 }
 
@@ -96,6 +110,16 @@ mod tests {
     fn the_rate_is_in_the_second_column() {
         let csv = "\"test\",\"rps\",\"avg_latency_ms\"\n\"set a,b x\",\"434782.62\",\"1.633\"\n";
         assert_eq!(rate(csv), Some(434_782.62));
+    }
+
+    #[test]
+    fn commands_of_a_request_are_counted() {
+        for (request, commands) in
+            [(&["incr", "k"][..], 1), (&["multi", ";", "set", "k", "v", ";", "exec"], 3)]
+        {
+            let load = Load { request, keys: 1, depth: 1, requests: 1 };
+            assert_eq!(load.commands(), commands);
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(crate) struct Panel {
     pub(crate) shape: Shape,
 }
 
-/// A server's figures, one per category.
+/// A server's figures, one per category; where there is none it is no number, and nothing is drawn.
 pub(crate) struct Series {
     pub(crate) name: String,
     pub(crate) figures: Vec<f64>,
@@ -121,6 +121,9 @@ impl Panel {
         let servers = self.series.len() as f64;
         let width = self.category_width() * BARS_PART / servers;
         let bars = series.figures.iter().enumerate().map(|(place, &figure)| {
+            if figure.is_nan() {
+                return String::new();
+            }
             let x = self.middle_of(place) + width * (number as f64 - servers / 2.0);
             let y = axis.y(figure);
             let bar = svg::rectangle(&colour(number), (x, y), (width - 1.0, BOTTOM - y));
@@ -134,7 +137,7 @@ impl Panel {
     }
 
     fn line(&self, number: usize, series: &Series, axis: &Axis) -> String {
-        let points = series.figures.iter().enumerate();
+        let points = series.figures.iter().enumerate().filter(|(_, figure)| !figure.is_nan());
         let points: Vec<_> =
             points.map(|(place, &figure)| (self.middle_of(place), axis.y(figure))).collect();
         let dots = points.iter().map(|&point| svg::dot(&colour(number), point));
@@ -265,6 +268,15 @@ mod tests {
         let width = panel.category_width() * BARS_PART / 2.0;
         assert_close(left(0), panel.middle_of(0) - width);
         assert_close(left(1), panel.middle_of(0));
+    }
+
+    #[test]
+    fn what_is_no_number_is_not_drawn() {
+        for shape in [Shape::Bars, Shape::Lines, Shape::LogarithmicLines] {
+            let panels = vec![panel(shape, &[&[f64::NAN, f64::NAN], &[0.5, f64::NAN]])];
+            let svg = Chart { file: "chart.svg", panels }.svg();
+            assert!(!svg.contains("NaN"), "{svg}");
+        }
     }
 
     #[test]

@@ -32,7 +32,14 @@ impl Client {
     /// Sends one command and gives the text of its reply.
     pub(crate) fn call(&mut self, words: &[&str]) -> Result<String> {
         self.send(&encoded(words))?;
-        self.next_reply().map(reply_text)
+        self.next_accepted().map(reply_text)
+    }
+
+    /// Whether the server has a command. It is sent without arguments: another refusal than that of an unknown command
+    /// tells that it is there.
+    pub(crate) fn knows(&mut self, command: &str) -> Result<bool> {
+        self.send(&encoded(&[command]))?;
+        Ok(!self.next_reply()?.starts_with(b"-ERR unknown command"))
     }
 
     pub(crate) fn send(&mut self, requests: &[u8]) -> Result<()> {
@@ -42,9 +49,17 @@ impl Client {
     /// Reads that many replies. None of them may be an error: what is refused costs less than what is measured.
     pub(crate) fn await_replies(&mut self, count: usize) -> Result<()> {
         for _ in 0..count {
-            self.next_reply()?;
+            self.next_accepted()?;
         }
         Ok(())
+    }
+
+    fn next_accepted(&mut self) -> Result<&[u8]> {
+        let reply = self.next_reply()?;
+        match reply[0] {
+            b'-' => Err(format!("the server refuses: {}", reply_text(reply)).into()),
+            _ => Ok(reply),
+        }
     }
 
     fn next_reply(&mut self) -> Result<&[u8]> {
@@ -56,10 +71,7 @@ impl Client {
         };
         let reply = &self.received[self.taken..self.taken + length];
         self.taken += length;
-        match reply[0] {
-            b'-' => Err(format!("the server refuses: {}", reply_text(reply)).into()),
-            _ => Ok(reply),
-        }
+        Ok(reply)
     }
 
     fn read_more(&mut self) -> Result<()> {

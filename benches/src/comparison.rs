@@ -63,7 +63,25 @@ impl Comparison {
         self.add_reading(label, contender.column, Reading { figure, doubtful });
     }
 
+    /// Adds a figure, or none where the server does not have what is measured.
+    pub(crate) fn add_if_any(&mut self, label: &str, contender: &Contender, figure: Option<f64>) {
+        match figure {
+            Some(figure) => self.add(label, contender, figure),
+            None => self.leave_out(label, contender),
+        }
+    }
+
+    /// Gives a server no figure in this line, because it does not have what is measured there.
+    pub(crate) fn leave_out(&mut self, label: &str, contender: &Contender) {
+        self.readings(label, contender.column);
+    }
+
     fn add_reading(&mut self, label: &str, column: usize, reading: Reading) {
+        self.readings(label, column).push(reading);
+    }
+
+    /// The readings of a column so far; lines and columns are made as they are needed.
+    fn readings(&mut self, label: &str, column: usize) -> &mut Vec<Reading> {
         let known = self.lines.iter().position(|line| line.label == label);
         let place = known.unwrap_or_else(|| {
             self.lines.push(Line { label: label.to_owned(), readings: Vec::new() });
@@ -71,7 +89,7 @@ impl Comparison {
         });
         let readings = &mut self.lines[place].readings;
         readings.resize_with(readings.len().max(column + 1), Vec::new);
-        readings[column].push(reading);
+        &mut readings[column]
     }
 
     /// Every server's figures, then the difference of redlet's two runs, and its ratio to the best peer.
@@ -120,14 +138,21 @@ impl Comparison {
         });
         let mut row = vec![line.label.clone()];
         row.extend(figures);
-        row.push(format!("{} %", shown(self.noise(line) * 100.0)));
-        row.push(self.shown_ratio(line));
+        row.extend(self.shown_comparison(line));
         row
+    }
+
+    /// A/A and ratio, which there are of redlet's figures only.
+    fn shown_comparison(&self, line: &Line) -> [String; 2] {
+        if self.redlet(line).is_nan() {
+            return [shown(f64::NAN), shown(f64::NAN)];
+        }
+        [format!("{} %", shown(self.noise(line) * 100.0)), self.shown_ratio(line)]
     }
 
     /// The ratio of doubtful figures is doubtful, and one within the noise is none.
     fn shown_ratio(&self, line: &Line) -> String {
-        let best = self.best_peer(line);
+        let Some(best) = self.best_peer(line) else { return shown(f64::NAN) };
         let ratio = self.redlet(line) / self.figure(best);
         let compared = [&line.readings[0], &line.readings[line.readings.len() - 1], best];
         let doubt = if compared.iter().any(|readings| is_doubtful(readings)) { "°" } else { "" };
@@ -160,14 +185,14 @@ impl Comparison {
         f64::midpoint(one, other)
     }
 
-    fn best_peer<'line>(&self, line: &'line Line) -> &'line [Reading] {
-        let peers = line.readings[1..line.readings.len() - 1].iter();
+    /// Nothing where no peer has what is measured.
+    fn best_peer<'line>(&self, line: &'line Line) -> Option<&'line Vec<Reading>> {
+        let peers = &line.readings[1..line.readings.len() - 1];
+        let peers = peers.iter().filter(|readings| !readings.is_empty());
         let by_figure = |one: &&Vec<Reading>, other: &&Vec<Reading>| {
             self.figure(one).total_cmp(&self.figure(other))
         };
-        let best =
-            if self.higher_is_better { peers.max_by(by_figure) } else { peers.min_by(by_figure) };
-        best.expect("without a peer there is no contest")
+        if self.higher_is_better { peers.max_by(by_figure) } else { peers.min_by(by_figure) }
     }
 
     fn noise(&self, line: &Line) -> f64 {
@@ -193,10 +218,9 @@ mod tests {
 
     /// A line of a table whose columns are redlet, two peers, and redlet again.
     fn row(comparison: &mut Comparison, figures: [&[f64]; 4]) -> Vec<String> {
-        for (column, readings) in figures.iter().enumerate() {
-            for &figure in *readings {
-                comparison.add_reading("PING", column, Reading { figure, doubtful: false });
-            }
+        for (column, figures) in figures.iter().enumerate() {
+            let readings = figures.iter().map(|&figure| Reading { figure, doubtful: false });
+            comparison.readings("PING", column).extend(readings);
         }
         comparison.row(&comparison.lines[0])
     }
@@ -228,6 +252,25 @@ mod tests {
         let mut comparison = Comparison::lower_is_better("us");
         let cells = row(&mut comparison, [&[1.0], &[1.04], &[2.0], &[1.1]]);
         assert_eq!(cells[6], "1.01 ~");
+    }
+
+    #[test]
+    fn a_line_without_redlet_is_no_comparison() {
+        let mut comparison = Comparison::lower_is_better("us");
+        let cells = row(&mut comparison, [&[], &[2.0], &[4.0], &[]]);
+        assert_eq!(cells, ["PING", "–", "2.00", "4.00", "–", "–", "–"]);
+    }
+
+    #[test]
+    fn a_peer_that_is_left_out_is_not_the_best_one() {
+        for mut comparison in
+            [Comparison::lower_is_better("us"), Comparison::higher_is_better("requests/s")]
+        {
+            let cells = row(&mut comparison, [&[1.0], &[], &[2.0], &[1.0]]);
+            assert_eq!(cells[6], "0.50");
+        }
+        let mut without_peers = Comparison::lower_is_better("us");
+        assert_eq!(row(&mut without_peers, [&[1.0], &[], &[], &[1.0]])[6], "–");
     }
 
     #[test]

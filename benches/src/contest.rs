@@ -12,7 +12,8 @@ pub(crate) struct Contest {
     pub(crate) contenders: Vec<Contender>,
     pub(crate) benchmark: Benchmark,
     pub(crate) effort: Effort,
-    pub(crate) rows: Vec<&'static Row>,
+    /// The rows that are asked for, of all tables.
+    rows: Vec<&'static Row>,
 }
 
 impl Contest {
@@ -27,6 +28,12 @@ impl Contest {
 
     pub(crate) fn redlet(&self) -> &Contender {
         &self.contenders[0]
+    }
+
+    /// The rows of a table that are asked for.
+    pub(crate) fn chosen(&self, table: &'static [Row]) -> Vec<&'static Row> {
+        let asked_for = |row: &&Row| self.rows.iter().any(|chosen| chosen.name == row.name);
+        table.iter().filter(asked_for).collect()
     }
 
     pub(crate) fn peers(&self) -> impl Iterator<Item = &Contender> {

@@ -1,8 +1,9 @@
 //! How figures are written.
 
-/// Three digits, or all of them before the point.
+/// Three digits, or all of them before the point. What is no number is a dash.
 pub(crate) fn shown(figure: f64) -> String {
     let decimals = match figure {
+        figure if figure.is_nan() => return "–".to_owned(),
         figure if figure >= 100.0 => return grouped(figure.round() as u64),
         figure if figure >= 10.0 => 1,
         figure if figure >= 0.1 || figure == 0.0 => 2,
@@ -42,6 +43,11 @@ mod tests {
     fn figures_have_three_digits() {
         let figures = [0.004_56, 0.0456, 0.4567, 45.67, 456.7, 1_234_567.8].map(shown);
         assert_eq!(figures, ["0.0046", "0.046", "0.46", "45.7", "457", "1,234,568"]);
+    }
+
+    #[test]
+    fn no_figure_is_a_dash() {
+        assert_eq!(shown(f64::NAN), "–");
     }
 
     #[test]

@@ -73,7 +73,8 @@ fn insert(server: &Server, from: u64, to: u64) -> Result<Histogram<u64>> {
 }
 
 fn cost_us(contest: &Contest, server: &Server, command: &[&str], keys: u64) -> Result<f64> {
-    let load = Load { command, keys, depth: DEPTH, requests: contest.effort.load_requests };
+    let load =
+        Load { request: command, keys, depth: DEPTH, requests: contest.effort.load_requests };
     Ok(contest.benchmark.cost(server, &load)?.cpu_us)
 }
 

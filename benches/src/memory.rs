@@ -77,7 +77,7 @@ fn read(contender: &Contender, arguments: &[&str], watch: Duration) -> Result<Re
 }
 
 /// Memory may be given back after the reply.
-fn lowest_resident_bytes(server: &Server, watch: Duration) -> Result<u64> {
+pub(crate) fn lowest_resident_bytes(server: &Server, watch: Duration) -> Result<u64> {
     let started = Instant::now();
     let mut lowest = server.resident_bytes()?;
     while started.elapsed() < watch {

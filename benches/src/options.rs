@@ -6,8 +6,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::effort::{self, Effort};
-use crate::rows::{ROWS, Row};
-use crate::sections::{SECTIONS, Section};
+use crate::rows::Row;
+use crate::sections::{self, SECTIONS, Section};
 
 /// What somebody wants to know, and how well.
 pub(crate) struct Options {
@@ -27,14 +27,19 @@ pub(crate) fn read() -> Options {
 fn options(matches: &ArgMatches) -> Options {
     let names = |id| matches.get_many::<String>(id).into_iter().flatten().collect::<Vec<_>>();
     let (sections, rows) = (names("section"), names("row"));
+    let wanted_row = |row: &Row| holds(&rows, row.name);
     let wanted_section = |section: &&Section| {
         let of_named_rows = sections.is_empty() && !rows.is_empty();
-        if of_named_rows { section.has_rows } else { holds(&sections, section.name) }
+        if of_named_rows {
+            section.rows.iter().any(wanted_row)
+        } else {
+            holds(&sections, section.name)
+        }
     };
     Options {
         effort: effort(matches),
         sections: SECTIONS.iter().filter(wanted_section).collect(),
-        rows: ROWS.iter().filter(|row| holds(&rows, row.name)).collect(),
+        rows: sections::rows().filter(|row| wanted_row(row)).collect(),
         directory: matches.get_one::<PathBuf>("directory").expect("it has a default").clone(),
         publish: sections.is_empty() && rows.is_empty(),
     }
@@ -55,7 +60,7 @@ fn effort(matches: &ArgMatches) -> Effort {
 
 fn command() -> Command {
     let section_names = PossibleValuesParser::new(SECTIONS.iter().map(|section| section.name));
-    let row_names = PossibleValuesParser::new(ROWS.iter().map(|row| row.name));
+    let row_names = PossibleValuesParser::new(sections::rows().map(|row| row.name));
     Command::new("compare")
         .about("Measures redlet beside the real servers, and writes the page of measurements")
         .after_help(
@@ -96,7 +101,7 @@ fn command() -> Command {
                 .value_name("ROW")
                 .num_args(0..)
                 .value_parser(row_names)
-                .help("These rows of the table of commands alone, without writing the page"),
+                .help("These rows of the tables of commands alone, without writing the page"),
         )
 }
 
@@ -117,16 +122,17 @@ mod tests {
         let whole = read(&["--quick"]);
         assert!(whole.publish);
         assert_eq!(whole.sections.len(), SECTIONS.len());
-        assert_eq!(whole.rows.len(), ROWS.len());
+        assert_eq!(whole.rows.len(), sections::rows().count());
         assert!(!read(&["--only", "memory"]).publish);
         assert!(!read(&["GET"]).publish);
     }
 
     #[test]
-    fn rows_alone_ask_for_the_section_of_rows() {
+    fn rows_alone_ask_for_their_section() {
         let options = read(&["GET", "MSET 10"]);
         assert_eq!(names(&options), ["throughput"]);
         assert_eq!(options.rows.len(), 2);
+        assert_eq!(names(&read(&["MULTI EXEC 3"])), ["scripts"]);
         assert_eq!(names(&read(&["--only", "memory,growth"])), ["memory", "growth"]);
     }
 

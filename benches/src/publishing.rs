@@ -87,7 +87,7 @@ pub(crate) fn measure(contest: &Contest) -> Result<Chapter> {
 fn unheard_us(contest: &Contest, contender: &Contender, depth: usize) -> Result<f64> {
     let server = Server::start(contender)?;
     let requests = contest.effort.load_requests * depth as u64 / DEEPEST as u64;
-    let load = Load { command: PUBLISH, keys: 1, depth: depth as u64, requests };
+    let load = Load { request: PUBLISH, keys: 1, depth: depth as u64, requests };
     Ok(contest.benchmark.cost(&server, &load)?.cpu_us)
 }
 

@@ -144,8 +144,9 @@ Servers run one at a time, each in a fresh process with its own defaults. In eve
 and in every other round in reverse order. redlet has two turns a round: *A/A* is the difference between its two \
 figures, which nothing but the machine makes. Unless something else is said, a figure is the median over the rounds. \
 *Ratio* is redlet, in the middle of its two figures, to the best of its peers in that line. Where a ratio is no \
-further from 1 than the largest A/A of its table, it is marked ~ and means nothing. Other marks are explained where \
-they are used; a ratio has those of the figures that it compares.
+further from 1 than the largest A/A of its table, it is marked ~ and means nothing. Where a server does not have what \
+is measured, a dash stands. Other marks are explained where they are used; a ratio has those of the figures that it \
+compares.
 ";
 
 /// How quiet the machine was.

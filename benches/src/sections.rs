@@ -3,25 +3,50 @@
 use crate::Result;
 use crate::contest::Contest;
 use crate::report::Chapter;
-use crate::{elements, expiry, growth, handoff, latency, memory, publishing, startup, throughput};
+use crate::rows::{ROWS, Row};
+use crate::{
+    computing, elements, expiry, growth, handoff, latency, memory, publishing, script_memory,
+    scripting, startup, throughput,
+};
 
 /// A question, and the function that answers it.
 pub(crate) struct Section {
     pub(crate) name: &'static str,
     pub(crate) measure: fn(&Contest) -> Result<Chapter>,
-    /// Whether it measures the rows of the table of commands.
-    pub(crate) has_rows: bool,
+    /// What it measures one by one, if it does.
+    pub(crate) rows: &'static [Row],
 }
 
 /// All of them, in the order of the page.
 pub(crate) const SECTIONS: &[Section] = &[
-    Section { name: "throughput", measure: throughput::measure, has_rows: true },
-    Section { name: "latency", measure: latency::measure, has_rows: false },
-    Section { name: "publishing", measure: publishing::measure, has_rows: false },
-    Section { name: "handoff", measure: handoff::measure, has_rows: false },
-    Section { name: "memory", measure: memory::measure, has_rows: false },
-    Section { name: "elements", measure: elements::measure, has_rows: false },
-    Section { name: "startup", measure: startup::measure, has_rows: false },
-    Section { name: "growth", measure: growth::measure, has_rows: false },
-    Section { name: "expiry", measure: expiry::measure, has_rows: false },
+    Section { name: "throughput", measure: throughput::measure, rows: ROWS },
+    Section { name: "scripts", measure: scripting::measure, rows: scripting::ROWS },
+    Section { name: "computing", measure: computing::measure, rows: &[] },
+    Section { name: "latency", measure: latency::measure, rows: &[] },
+    Section { name: "publishing", measure: publishing::measure, rows: &[] },
+    Section { name: "handoff", measure: handoff::measure, rows: &[] },
+    Section { name: "memory", measure: memory::measure, rows: &[] },
+    Section { name: "elements", measure: elements::measure, rows: &[] },
+    Section { name: "script-memory", measure: script_memory::measure, rows: &[] },
+    Section { name: "startup", measure: startup::measure, rows: &[] },
+    Section { name: "growth", measure: growth::measure, rows: &[] },
+    Section { name: "expiry", measure: expiry::measure, rows: &[] },
 ];
+
+/// The rows of all sections.
+pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
+    SECTIONS.iter().flat_map(|section| section.rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn a_name_tells_which_row_is_meant() {
+        let names: HashSet<&str> = rows().map(|row| row.name).collect();
+        assert_eq!(names.len(), rows().count());
+    }
+}

@@ -214,7 +214,8 @@ fn answers(port: u16) -> bool {
     Client::connect(port).and_then(|mut client| client.call(&["PING"])).is_ok()
 }
 
-fn line_after<'text>(text: &'text str, name: &str) -> Option<&'text str> {
+/// What stands behind a name at the start of a line.
+pub(crate) fn line_after<'text>(text: &'text str, name: &str) -> Option<&'text str> {
     text.lines().find_map(|line| line.strip_prefix(name))
 }
 

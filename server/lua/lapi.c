@@ -703,6 +703,14 @@ LUA_API void lua_rawseti (lua_State *L, int idx, int n) {
 
 
 /* (redlet) */
+LUA_API void lua_renew (lua_State *L, int idx, int narray) {
+  lua_lock(L);
+  luaH_renew(L, hvalue(index2adr(L, idx)), narray);
+  lua_unlock(L);
+}
+
+
+/* (redlet) */
 LUA_API void lua_setreadonly (lua_State *L, int idx, int readonly) {
   StkId t;
   lua_lock(L);

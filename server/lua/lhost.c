@@ -70,10 +70,21 @@ static int callhost (lua_State *L) {
 
 
 /*
-** The same for a function whose result may be an error reply, which is raised.
+** Calls the host's function for commands, which gets the number of its arguments
+** as the first of them.
+*/
+static int callcommand (lua_State *L) {
+  lua_pushinteger(L, lua_gettop(L));
+  lua_insert(L, 1);
+  return callhost(L);
+}
+
+
+/*
+** The same, and the result is raised if it is an error reply.
 */
 static int callreply (lua_State *L) {
-  callhost(L);
+  callcommand(L);
   if (lua_istable(L, 1)) {
     lua_pushliteral(L, "err");
     lua_rawget(L, 1);
@@ -98,8 +109,11 @@ static int wrap (lua_State *L) {
 static int wrapcall (lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
+  lua_pushvalue(L, 1);
   lua_pushcclosure(L, callreply, 1);
-  return 1;
+  lua_insert(L, 1);
+  lua_pushcclosure(L, callcommand, 1);
+  return 2;
 }
 
 
@@ -149,15 +163,19 @@ static int run (lua_State *L) {
 
 
 /*
-** Puts the values from one index up to another, which is left out, into a table.
+** Puts the values from one index up to another, which is left out, into the table
+** that a global variable has. The table is the same each time: when a script has
+** ended, nobody else knows it any more.
 */
-static void collect (lua_State *L, int from, int end) {
+static void collect (lua_State *L, const char *name, int from, int end) {
   int i;
-  lua_createtable(L, end - from, 0);
+  lua_getfield(L, LUA_GLOBALSINDEX, name);
+  lua_renew(L, -1, end - from);
   for (i = from; i < end; i++) {
     lua_pushvalue(L, i);
     lua_rawseti(L, -2, i - from + 1);
   }
+  lua_pop(L, 1);
 }
 
 
@@ -168,12 +186,8 @@ static void collect (lua_State *L, int from, int end) {
 static int runscript (lua_State *L) {
   int keys = 3 + lua_tointeger(L, 2);
   int end = lua_gettop(L) + 1;
-  lua_setreadonly(L, LUA_GLOBALSINDEX, 0);
-  collect(L, 3, keys);
-  lua_setfield(L, LUA_GLOBALSINDEX, "KEYS");
-  collect(L, keys, end);
-  lua_setfield(L, LUA_GLOBALSINDEX, "ARGV");
-  lua_setreadonly(L, LUA_GLOBALSINDEX, 1);
+  collect(L, "KEYS", 3, keys);
+  collect(L, "ARGV", keys, end);
   lua_settop(L, 1);
   return run(L);
 }

@@ -324,6 +324,27 @@ static void resize (lua_State *L, Table *t, int nasize, int nhsize) {
 }
 
 
+/*
+** Makes a table as if it were new, with room for so many elements (redlet).
+*/
+void luaH_renew (lua_State *L, Table *t, int nasize) {
+  int i;
+  t->metatable = NULL;
+  t->readonly = 0;
+  t->flags = cast_byte(~0);
+  if (t->node != dummynode) {
+    luaM_freearray(L, t->node, sizenode(t), Node);
+    setnodevector(L, t, 0);
+  }
+  if (t->sizearray != nasize) {
+    luaM_reallocvector(L, t->array, t->sizearray, nasize, TValue);
+    t->sizearray = nasize;
+  }
+  for (i = 0; i < nasize; i++)
+    setnilvalue(&t->array[i]);
+}
+
+
 void luaH_resizearray (lua_State *L, Table *t, int nasize) {
   int nsize = (t->node == dummynode) ? 0 : sizenode(t);
   resize(L, t, nasize, nsize);

@@ -23,6 +23,7 @@
 #define luaH_checkwritable(L,t) \
   { if ((t)->readonly) luaG_runerror(L, "Attempt to modify a readonly table"); }
 
+LUAI_FUNC void luaH_renew (lua_State *L, Table *t, int nasize);
 LUAI_FUNC const TValue *luaH_getnum (Table *t, int key);
 LUAI_FUNC TValue *luaH_setnum (lua_State *L, Table *t, int key);
 LUAI_FUNC const TValue *luaH_getstr (Table *t, TString *key);

@@ -194,6 +194,7 @@ LUA_API void  (lua_rawseti) (lua_State *L, int idx, int n);
 LUA_API void  (lua_callcounthook) (lua_State *L);
 LUA_API size_t (lua_setmemorylimit) (lua_State *L, size_t limit);
 LUA_API void  (lua_charge) (lua_State *L, int steps);
+LUA_API void  (lua_renew) (lua_State *L, int idx, int narray);
 LUA_API void  (lua_setreadonly) (lua_State *L, int idx, int readonly);
 LUA_API int   (lua_setmetatable) (lua_State *L, int objindex);
 LUA_API int   (lua_setfenv) (lua_State *L, int idx);

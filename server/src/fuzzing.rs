@@ -119,7 +119,8 @@ impl Engine {
         let (id, moment) = (engine.clients.next_id(), Moment::now(&engine.clock));
         let client =
             Client::new(id, format!("memory:{id}"), "memory:0".to_owned(), moment.now_ms());
-        let inner = session::Session::new(Arc::new(client), !engine.has_password(), moment);
+        let mut inner = session::Session::new(Arc::new(client), !engine.has_password(), moment);
+        inner.home = session::Home::Spare;
         engine.clients.add(&inner.client);
         (engine, inner)
     }

@@ -8,6 +8,8 @@ import { runAll } from './harness.mjs';
 import { idempotency } from './idempotency.mjs';
 import { mutex } from './mutex.mjs';
 import { queue } from './jobs.mjs';
+import { functions, scripts } from './scripts.mjs';
+import { transactions } from './transactions.mjs';
 
 // What the library calls as the scenarios do.
 const SAME_CALLS = [
@@ -37,6 +39,8 @@ function start({ host, port, username, password, db, name, patient }) {
       await connecting;
       if (name) await redis.send('CLIENT', ['SETNAME', name]);
     },
+    ...transactionsOf(redis),
+    ...scriptsOf(redis),
     lock: (key, value, seconds) => redis.set(key, value, 'EX', seconds, 'NX'),
     lockMs: (key, value, ms) => redis.set(key, value, 'PX', ms, 'NX'),
     setFor: (key, value, seconds) => redis.set(key, value, 'EX', seconds),
@@ -55,6 +59,40 @@ function start({ host, port, username, password, db, name, patient }) {
   };
 }
 
+/** It has no transactions of its own: what a chain is asked for goes between MULTI and EXEC. */
+const transactionsOf = (redis) => ({
+  watch: (...keys) => redis.send('WATCH', keys),
+  unwatch: () => redis.send('UNWATCH', []),
+  queueWords: (chain, ...commands) => commands.reduce((chain, [name, ...words]) => chain[name](...words), chain),
+  transaction: async (build) => {
+    const asked = [];
+    const chain = new Proxy({}, { get: (_, name) => (...words) => asked.push([name, words]) && chain });
+    build(chain);
+    const sent = [['MULTI', []], ...asked, ['EXEC', []]].map(([name, words]) => redis.send(name.toUpperCase(), words));
+    return (await Promise.all(sent)).at(-1);
+  },
+});
+
+/** Nor has it calls for scripts. */
+function scriptsOf(redis) {
+  const run = (name) => (text, keys = [], words = []) => redis.send(name, [text, String(keys.length), ...keys, ...words]);
+  return {
+    evaluate: run('EVAL'),
+    evaluateReadOnly: run('EVAL_RO'),
+    evaluateSha: run('EVALSHA'),
+    scriptLoad: (script) => redis.send('SCRIPT', ['LOAD', script]),
+    scriptExists: (shas) => redis.send('SCRIPT', ['EXISTS', ...shas]),
+    fcall: run('FCALL'),
+    fcallReadOnly: run('FCALL_RO'),
+    functionLoad: (code, { replace } = {}) => redis.send('FUNCTION', ['LOAD', ...(replace ? ['REPLACE'] : []), code]),
+    functionDelete: (library) => redis.send('FUNCTION', ['DELETE', library]),
+    functionNames: async (library) => {
+      const [listed] = await redis.send('FUNCTION', ['LIST', 'LIBRARYNAME', library]);
+      return listed ? listed.functions.map(({ name }) => name) : [];
+    },
+  };
+}
+
 async function scan(redis, pattern) {
   const found = [];
   let cursor = '0';
@@ -66,4 +104,4 @@ async function scan(redis, pattern) {
   return found;
 }
 
-await runAll({ start }, { ...mutex, ...idempotency, ...queue, ...channels, ...cache });
+await runAll({ start }, { ...mutex, ...idempotency, ...queue, ...channels, ...cache, ...transactions, ...scripts, ...functions });

@@ -20,15 +20,23 @@ export const target = {
 export const otherDb = Number(env.TARGET_OTHER_DB);
 export const deadPort = Number(env.TARGET_DEAD_PORT);
 
-/** Takes the server away and brings it back on the same port (a start of what runs does nothing); undefined when the server is somebody else's. */
-const server = env.TARGET_CONTROL && {
-  start: () => control('start'),
-  stop: () => control('stop'),
-  kill: () => control('kill'),
-};
+const ports = [env.TARGET_PORT, ...env.TARGET_OTHER_PORTS.split(' ')].filter(Boolean).map(Number);
 
-function control(verb) {
-  execFileSync(env.TARGET_CONTROL, [verb, env.TARGET_PORT]);
+/** The server under test, and the others of its kind that a client of several servers has; none when they are somebody else's. */
+const servers = env.TARGET_CONTROL ? ports.map(serverOn) : [];
+
+/** Takes the server away and brings it back on the same port; a start of what runs does nothing. */
+function serverOn(port) {
+  return {
+    port,
+    start: () => control('start', port),
+    stop: () => control('stop', port),
+    kill: () => control('kill', port),
+  };
+}
+
+function control(verb, ...ports) {
+  execFileSync(env.TARGET_CONTROL, [verb, ...ports]);
 }
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -71,7 +79,7 @@ async function runOne(adapter, scenario) {
     return error instanceof Skip ? ['skip', error.message] : ['fail', String(error.stack ?? error).slice(0, 600)];
   } finally {
     for (const client of opened) drop(client);
-    if (server) server.start();
+    if (servers.length > 0) control('start', ...ports);
   }
 }
 
@@ -102,11 +110,14 @@ function toolsOf(adapter, opened, keys) {
       keys.push(`${text}:${Date.now()}${Math.random().toString().slice(2, 8)}`);
       return keys.at(-1);
     },
-    ownServer: () => {
-      if (!server) throw new Skip('only on a server that the tests may end');
-      return server;
-    },
+    ownServer: () => ownServers()[0],
+    ownServers,
   };
+}
+
+function ownServers() {
+  if (servers.length === 0) throw new Skip('only on a server that the tests may end');
+  return servers;
 }
 
 async function removeKeys(adapter, opened, keys) {

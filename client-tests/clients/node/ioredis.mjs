@@ -2,17 +2,20 @@
 
 import { cache } from './cache.mjs';
 import { bytes, channels, commandsWhileListening, patterns, shards } from './channels.mjs';
+import { definedCommands } from './defined-commands.mjs';
 import { runAll } from './harness.mjs';
 import { idempotency } from './idempotency.mjs';
 import { mutex } from './mutex.mjs';
 import { queue, resubscription } from './jobs.mjs';
+import { functionDumps, functions, scripts } from './scripts.mjs';
+import { announcements, chains, transactions } from './transactions.mjs';
 
 const { Redis } = await import(process.argv[2]);
 const speaksResp3 = process.argv[2] === 'ioredis6';
 
 // What the library calls as the scenarios do.
 const SAME_CALLS = [
-  'get', 'del', 'setnx', 'expire', 'ttl', 'pttl', 'ping', 'incr', 'mget', 'keys', 'quit',
+  'get', 'del', 'setnx', 'expire', 'ttl', 'pttl', 'ping', 'incr', 'mget', 'keys', 'quit', 'watch', 'unwatch',
   'lpush', 'rpush', 'lpop', 'rpop', 'lmove', 'rpoplpush', 'lrem', 'llen', 'lrange', 'blmove',
   'sadd', 'srem', 'smembers', 'scard', 'publish', 'spublish', 'unsubscribe', 'punsubscribe', 'sunsubscribe',
 ];
@@ -29,6 +32,9 @@ function start({ host, port, username, password, db, name, patient }) {
   return {
     ...Object.fromEntries(SAME_CALLS.map((call) => [call, (...words) => redis[call](...words)])),
     ...subscriptions(redis),
+    ...transactionsOf(redis),
+    ...scriptsOf(redis),
+    redis,
     errors,
     keepsName: true,
     tellsRefusal: true,
@@ -77,6 +83,35 @@ function subscriptions(redis) {
   };
 }
 
+const transactionsOf = (redis) => ({
+  transaction: async (build) => {
+    const pairs = await build(redis.multi()).exec();
+    return pairs && pairs.map(([error, reply]) => error ?? reply);
+  },
+  queueWords: (chain, ...commands) => commands.reduce((chain, words) => chain.call(...words), chain),
+});
+
+const scriptsOf = (redis) => ({
+  evaluate: (script, keys = [], words = []) => redis.eval(script, keys.length, ...keys, ...words),
+  evaluateReadOnly: (script, keys = [], words = []) => redis.eval_ro(script, keys.length, ...keys, ...words),
+  evaluateSha: (sha, keys = [], words = []) => redis.evalsha(sha, keys.length, ...keys, ...words),
+  scriptLoad: (script) => redis.script('LOAD', script),
+  scriptExists: (shas) => redis.script('EXISTS', ...shas),
+  fcall: (name, keys = [], words = []) => redis.fcall(name, keys.length, ...keys, ...words),
+  fcallReadOnly: (name, keys = [], words = []) => redis.fcall_ro(name, keys.length, ...keys, ...words),
+  functionLoad: (code, { replace } = {}) => redis.function('LOAD', ...(replace ? ['REPLACE'] : []), code),
+  functionDelete: (library) => redis.function('DELETE', library),
+  functionNames: async (library) => {
+    const [listed] = await redis.function('LIST', 'LIBRARYNAME', library);
+    return listed ? fieldOf(listed, 'functions').map((entry) => fieldOf(entry, 'name')) : [];
+  },
+  functionDump: () => redis.functionBuffer('DUMP'),
+  functionRestore: (dump, ...policy) => redis.function('RESTORE', dump, ...policy),
+});
+
+/** A map comes as names and values in turn. */
+const fieldOf = (pairs, name) => pairs[pairs.indexOf(name) + 1];
+
 async function scan(redis, match) {
   const found = [];
   for await (const keys of redis.scanStream({ match, count: 50 })) found.push(...keys);
@@ -87,4 +122,5 @@ await runAll({ start }, {
   ...mutex, ...idempotency, ...queue, ...resubscription, ...channels, ...patterns, ...shards, ...bytes,
   ...(speaksResp3 ? commandsWhileListening : {}),
   ...cache,
+  ...transactions, ...announcements, ...chains, ...scripts, ...functions, ...functionDumps, ...definedCommands,
 });

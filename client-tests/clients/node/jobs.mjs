@@ -9,10 +9,10 @@ const LONG_WAIT_SECONDS = 10;
 const names = (count, word) => Array.from({ length: count }, (_, number) => `${word} ${number}`);
 
 /** A name for a connection that no other run uses. */
-const nameOf = (word) => `${word}-${Math.random().toString(36).slice(2)}`;
+export const nameOf = (word) => `${word}-${Math.random().toString(36).slice(2)}`;
 
 /** Waits until the server says that the connection of this name waits in a blocking command, whose promise `waiting` is. */
-async function untilWaiting(watcher, name, waiting) {
+export async function untilWaiting(watcher, name, waiting) {
   const listed = eventually(`${name} waits`, async () => {
     const lines = (await watcher.command('CLIENT', 'LIST')).split('\n');
     return lines.some((line) => line.includes(` name=${name} `) && / flags=[A-Za-z]*b/.test(line));

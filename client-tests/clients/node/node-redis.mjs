@@ -2,15 +2,20 @@
 
 import { cache, localCache } from './cache.mjs';
 import { bytes, channels, commandsWhileListening, patterns, shards } from './channels.mjs';
+import { definedScripts } from './defined-scripts.mjs';
 import { runAll } from './harness.mjs';
 import { idempotency } from './idempotency.mjs';
 import { mutex } from './mutex.mjs';
 import { queue, resubscription } from './jobs.mjs';
+import { functionDumps, functions, scripts, typedReplies } from './scripts.mjs';
+import { announcements, transactions, watchErrors, watchesAcrossReconnects } from './transactions.mjs';
 
-const { BasicClientSideCache, createClient } = await import(process.argv[2]);
+const {
+  BasicClientSideCache, commandOptions, createClient, defineScript, MultiErrorReply, RESP_TYPES, WatchError,
+} = await import(process.argv[2]);
 const speaksResp3 = process.argv[2] !== 'node-redis4';
 
-function start({ host, port, username, password, db, name, patient, resp3, keepsCopies }) {
+function start({ host, port, username, password, db, name, patient, resp3, keepsCopies, definitions }) {
   const copies = keepsCopies && new BasicClientSideCache();
   const redis = createClient({
     socket: { host, port, reconnectStrategy: () => 50 },
@@ -19,6 +24,7 @@ function start({ host, port, username, password, db, name, patient, resp3, keeps
     disableOfflineQueue: !patient,
     ...(resp3 || copies ? { RESP: 3 } : {}),
     ...(copies ? { clientSideCache: copies } : {}),
+    ...definitions?.(defineScript),
   });
   const errors = [];
   redis.on('error', (error) => errors.push(error));
@@ -29,6 +35,9 @@ function start({ host, port, username, password, db, name, patient, resp3, keeps
     ...lists(redis),
     ...sets(redis),
     ...subscriptions(redis),
+    ...transactionsOf(redis),
+    ...scriptsOf(redis),
+    redis, WatchError, MultiErrorReply,
     errors,
     keepsName: true,
     tellsRefusal: true,
@@ -106,7 +115,61 @@ const subscriptions = (redis) => ({
   sunsubscribe: (...names) => redis.sUnsubscribe(names),
 });
 
+const transactionsOf = (redis) => ({
+  watch: (...keys) => redis.watch(keys),
+  unwatch: () => redis.unwatch(),
+  transaction: async (build) => {
+    try {
+      return await build(redis.multi()).exec();
+    } catch (error) {
+      if (error instanceof WatchError) return null;
+      if (error instanceof MultiErrorReply) return error.replies;
+      throw error;
+    }
+  },
+  queueWords: (chain, ...commands) => commands.reduce((chain, words) => chain.addCommand(words), chain),
+  onOwnConnection: (work) => onOwnConnection(redis, work),
+});
+
+/** Version 4 keeps connections apart for this; from version 5 on there is a pool for it. */
+async function onOwnConnection(redis, work) {
+  if (redis.executeIsolated) return redis.executeIsolated(work);
+  const pool = redis.createPool();
+  await pool.connect();
+  try {
+    return await pool.execute(work);
+  } finally {
+    pool.destroy();
+  }
+}
+
+const scriptsOf = (redis) => ({
+  evaluate: (script, keys = [], words = []) => redis.eval(script, { keys, arguments: words }),
+  evaluateReadOnly: (script, keys = [], words = []) => redis.evalRo(script, { keys, arguments: words }),
+  evaluateSha: (sha, keys = [], words = []) => redis.evalSha(sha, { keys, arguments: words }),
+  scriptLoad: (script) => redis.scriptLoad(script),
+  scriptExists: async (shas) => (await redis.scriptExists(shas)).map(Number),
+  fcall: (name, keys = [], words = []) => redis.fCall(name, { keys, arguments: words }),
+  fcallReadOnly: (name, keys = [], words = []) => redis.fCallRo(name, { keys, arguments: words }),
+  functionLoad: (code, { replace } = {}) => redis.functionLoad(code, { REPLACE: replace }),
+  functionDelete: (library) => redis.functionDelete(library),
+  functionNames: async (library) => {
+    const listed = (await redis.functionList()).find((one) => [one.library_name, one.libraryName].includes(library));
+    return listed ? listed.functions.map(({ name }) => name) : [];
+  },
+  functionDump: () => functionDump(redis),
+  functionRestore: (dump, mode) => redis.functionRestore(dump, speaksResp3 ? { mode } : mode),
+});
+
+/** As bytes, which version 4 is told with the call, and later ones with the client. */
+function functionDump(redis) {
+  if (commandOptions) return redis.functionDump(commandOptions({ returnBuffers: true }));
+  return redis.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer }).functionDump();
+}
+
 await runAll({ start }, {
   ...mutex, ...idempotency, ...queue, ...resubscription, ...channels, ...patterns, ...shards, ...bytes, ...cache,
   ...(speaksResp3 ? { ...commandsWhileListening, ...localCache } : {}),
+  ...transactions, ...announcements, ...watchErrors, ...scripts, ...functions, ...functionDumps, ...definedScripts,
+  ...(speaksResp3 ? { ...watchesAcrossReconnects, ...typedReplies } : {}),
 });

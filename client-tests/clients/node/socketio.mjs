@@ -6,26 +6,8 @@ import { Emitter } from '@socket.io/redis-emitter';
 import { Server } from 'socket.io';
 import { io as browse } from 'socket.io-client';
 import { eventually, runAll } from './harness.mjs';
+import { LIBRARIES, open, withEvery } from './libraries.mjs';
 import { emitter, rooms, untilTogether } from './rooms.mjs';
-
-const LIBRARIES = ['ioredis5', 'ioredis6', 'node-redis4', 'node-redis5', 'node-redis6'];
-
-const packages = Object.fromEntries(await Promise.all(LIBRARIES.map(async (name) => [name, await import(name)])));
-
-/** A connection of a library, with the few calls that a node makes itself. */
-function open(library, { host, port, username, password, db }) {
-  const { Redis, createClient } = packages[library];
-  if (Redis) {
-    const redis = new Redis({ host, port, username, password, db, retryStrategy: () => 50 });
-    redis.on('error', () => {});
-    return { redis, connected: () => redis.ping(), command: (...words) => redis.call(...words), drop: () => redis.disconnect() };
-  }
-  const redis = createClient({ socket: { host, port, reconnectStrategy: () => 50 }, username, password, database: db });
-  redis.on('error', () => {});
-  const connecting = redis.connect();
-  const drop = () => (redis.destroy ?? redis.disconnect).call(redis);
-  return { redis, connected: () => connecting, command: (...words) => redis.sendCommand(words), drop };
-}
 
 function start({ library, sharded, prefix, ...settings }) {
   const [publishing, subscribing] = [open(library, settings), open(library, settings)];
@@ -65,15 +47,9 @@ function start({ library, sharded, prefix, ...settings }) {
   };
 }
 
-/** Every scenario with every library, on nodes that share channels with nobody else. */
-function withEveryLibrary(kind, sharded, scenarios) {
-  const whole = [];
-  for (const library of LIBRARIES) {
-    for (const [name, scenario] of Object.entries(scenarios)) {
-      whole.push([`${kind} on ${library}: ${name}`, (tools) => scenario(nodesOf(tools, library, sharded))]);
-    }
-  }
-  return Object.fromEntries(whole);
+/** Every library, with nodes that share channels with nobody else. */
+function everyLibrary(kind, sharded) {
+  return Object.fromEntries(LIBRARIES.map((library) => [`${kind} on ${library}`, (tools) => nodesOf(tools, library, sharded)]));
 }
 
 function nodesOf({ connect, ownServer }, library, sharded) {
@@ -88,7 +64,7 @@ async function together(...nodes) {
 }
 
 await runAll({ start }, {
-  ...withEveryLibrary('adapter', false, rooms),
-  ...withEveryLibrary('sharded adapter', true, rooms),
-  ...withEveryLibrary('emitter', false, emitter),
+  ...withEvery(everyLibrary('adapter', false), rooms),
+  ...withEvery(everyLibrary('sharded adapter', true), rooms),
+  ...withEvery(everyLibrary('emitter', false), emitter),
 });

@@ -1,6 +1,8 @@
 """redis-cli in scripts: a command's output in a pipe, and the modes that read, fill and measure a server."""
 
 import re
+import tempfile
+import uuid
 from urllib.parse import quote
 
 from harness import TARGET, Skip, eventually, scenario
@@ -151,6 +153,43 @@ def from_file(tools):
     ok, value, refused, empty, length = cli(stdin=script.encode()).split("\n")
     assert (ok, value, empty, length) == ("OK", 'Hello, "World"!', "", "15")
     assert refused == "ERR unknown command 'NOSUCH', with args beginning with: 'command' ", refused
+
+
+@scenario("command line: a transaction from a file")
+def transaction(tools):
+    cli, counter = tools.connect(), tools.key("counter")
+    commands = f"MULTI\nINCR {counter}\nINCR {counter}\nEXEC\nWATCH {counter}\nINCR {counter}\nMULTI\nINCR {counter}\nEXEC\n"
+    assert cli(stdin=commands.encode()) == "OK\nQUEUED\nQUEUED\n1\n2\nOK\n3\nOK\nQUEUED\n"
+    assert cli("GET", counter) == "3"
+
+
+@scenario("command line: a script as an argument, and one in a file")
+def script(tools):
+    cli, counter = tools.connect(), tools.key("counter")
+    assert cli("EVAL", "return {KEYS[1], redis.call('INCRBY', KEYS[1], ARGV[1])}", "1", counter, "5") == f"{counter}\n5"
+    everything = '1) (integer) 3\n2) "two"\n3) 1) (nil)\n   2) (empty array)'
+    assert cli("--no-raw", "EVAL", "return {3.99, 'two', {false, {}}, nil, 'lost'}", "0") == everything
+    assert cli("--json", "-3", "EVAL", "return {map = {sum = {double = 1.5}}}", "0") == '{"sum":1.5}'
+    add_all = "local sum = 0\nfor _, word in ipairs(ARGV) do\n  sum = sum + word\nend\nreturn redis.call('INCRBY', KEYS[1], sum)\n"
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
+        file.write(add_all)
+        file.flush()
+        assert cli("--eval", file.name, counter, ",", "1", "2", "3") == "11"
+        error = cli("--eval", file.name, counter, ",", "one")
+        assert error.startswith("ERR user_script:3: attempt to perform arithmetic on local 'word' (a string value)"), error
+
+
+@scenario("command line: functions from standard input")
+def functions(tools):
+    cli, counter, name = tools.connect(), tools.key("counter"), f"shop_{uuid.uuid4().hex}"
+    add = "function(keys, args) return redis.call('INCRBY', keys[1], args[1]) end"
+    code = f"#!lua name={name}\nredis.register_function('{name}_add', {add})\n"
+    assert cli("-x", "FUNCTION", "LOAD", stdin=code.encode()) == name
+    try:
+        assert cli("FCALL", f"{name}_add", "1", counter, "5") == "5"
+        assert f"{name}_add" in cli("FUNCTION", "LIST", "LIBRARYNAME", name)
+    finally:
+        assert cli("FUNCTION", "DELETE", name) == "OK"
 
 
 @scenario("command line: the last argument from standard input")

@@ -13,6 +13,9 @@ import idempotency  # noqa: F401
 import jobs  # noqa: F401
 import channels  # noqa: F401
 import cache  # noqa: F401
+import transactions  # noqa: F401
+import scripts  # noqa: F401
+import locks  # noqa: F401
 
 PROTOCOL = int(sys.argv[1])
 

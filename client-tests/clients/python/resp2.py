@@ -27,3 +27,14 @@ def ping(tools):
     publisher.publish(channel, "hello")
     seen = [node.get_message(timeout=5) for _ in range(2)]
     assert [(message["type"], message["data"]) for message in seen] == [("pong", "are you there"), ("message", "hello")], seen
+
+
+@scenario("script: RESP3's types in RESP2's words")
+def typed_replies(tools):
+    client = tools.connect()
+    assert client.eval("return {double = 1.5}", 0) == "1.5"
+    assert client.eval("return {map = {ann = {double = 0.25}}}", 0) == ["ann", "0.25"]
+    assert client.eval("return {set = {ann = true}}", 0) == ["ann"]
+    assert client.eval("redis.setresp(3) return true", 0) == 1
+    assert client.eval("redis.setresp(3) return false", 0) in (0, None)
+    assert client.eval("return {big_number = '12345678901234567890'}", 0) == "12345678901234567890"

@@ -55,3 +55,16 @@ def keeping_copies(tools):
             raise Skip("redis-py keeps copies on Redis 7.4 and later alone") from refused
         raise
     return reader
+
+
+@scenario("script: maps, numbers and booleans as they are")
+def typed_replies(tools):
+    client, online = tools.connect(), tools.key("user:online")
+    assert client.eval("return {double = 1.5}", 0) == 1.5
+    assert client.eval("return {map = {ann = 1, bob = {double = 0.25}}}", 0) == {"ann": 1, "bob": 0.25}
+    assert client.eval("redis.setresp(3) return true", 0) is True
+    assert client.eval("redis.setresp(3) return false", 0) is False
+    assert client.eval("return true", 0) == 1
+    assert client.eval("return {big_number = '12345678901234567890'}", 0) == 12345678901234567890
+    client.sadd(online, "ann", "bob")
+    assert set(client.eval("redis.setresp(3) return redis.call('SMEMBERS', KEYS[1])", 1, online)) == {"ann", "bob"}

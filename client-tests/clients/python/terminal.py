@@ -45,6 +45,22 @@ def hello(tools):
     session.ask(f"SMEMBERS {online}", '1~ "ann"', cli.prompt)
 
 
+@scenario("terminal: a transaction has a prompt of its own")
+def transaction(tools):
+    cli, counter = tools.connect(), tools.key("counter")
+    session = cli.in_terminal()
+    session.until(cli.prompt)
+    queueing = cli.prompt.replace("> ", "(TX)> ")
+    session.ask("MULTI", "OK", queueing)
+    session.ask(f"INCR {counter}", "QUEUED", queueing)
+    session.ask(f"EVAL \"return redis.call('INCR', KEYS[1])\" 1 {counter}", "QUEUED", queueing)
+    session.ask("EXEC", "1) (integer) 1\r\n2) (integer) 2\r\n", cli.prompt)
+    session.ask("MULTI", "OK", queueing)
+    session.ask(f"INCR {counter}", "QUEUED", queueing)
+    session.ask("DISCARD", "OK", cli.prompt)
+    session.ask(f"GET {counter}", '"2"', cli.prompt)
+
+
 @scenario("terminal: listening, and commands again")
 def listening(tools):
     cli, channel = tools.connect(), tools.key("job_updates")

@@ -7,5 +7,7 @@ require_relative "idempotency"
 require_relative "channels"
 require_relative "jobs"
 require_relative "cache"
+require_relative "transactions"
+require_relative "scripts"
 
 run_all { |settings| Redis.new(**settings, timeout: 5, reconnect_attempts: 1) }

@@ -204,8 +204,8 @@ fn kind(name: &str) -> Kind {
         "unix-time-seconds" | "unix-time-milliseconds" => Kind::UnixTime,
         "bits" | "client-id" | "count" | "cursor" | "db" | "decrement" | "destination-db"
         | "end" | "frequency" | "increment" | "index" | "index1" | "index2" | "maxage"
-        | "milliseconds" | "min-match-len" | "numkeys" | "offset" | "protover" | "seconds" | "start"
-        | "timeout" | "ttl" | "version" => Kind::Integer,
+        | "milliseconds" | "min-match-len" | "numkeys" | "offset" | "protover" | "seconds"
+        | "start" | "timeout" | "ttl" | "version" => Kind::Integer,
         _ => Kind::String,
     }
 }

@@ -153,9 +153,9 @@ fn replicate_commands(_: &Lua, _: MultiValue) -> Result<MultiValue, Raised> {
     Ok(one(Value::Boolean(true)))
 }
 
-fn acl_check_cmd(lua: &Lua, args: MultiValue) -> Result<MultiValue, Raised> {
+fn acl_check_cmd(_: &Lua, args: MultiValue) -> Result<MultiValue, Raised> {
     let mut request = Request::default();
-    host::read_arguments(lua, &args, &mut request)?;
+    host::read_arguments(&mut args.iter(), &mut request)?;
     if Commands::get().find(request.args()).is_err() {
         return Err(Raised::reply("Invalid command passed to redis.acl_check_cmd()"));
     }

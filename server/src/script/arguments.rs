@@ -166,9 +166,7 @@ mod tests {
         let mut arguments =
             arguments(&lua, "nil, true, {}, next, coroutine.create(function() end)");
         for (position, found) in
-            ["nil", "boolean", "table", "function", "thread", "no value"]
-                .into_iter()
-                .enumerate()
+            ["nil", "boolean", "table", "function", "thread", "no value"].into_iter().enumerate()
         {
             let position = position + 1;
             let expected = format!("{position} number expected, got {found}");

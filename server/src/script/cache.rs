@@ -13,6 +13,18 @@ use super::shebang::ScriptFlags;
 /// How many scripts of EVAL are remembered, as Redis has it.
 const MOST_EVALUATED: usize = 500;
 
+/// What a digit stands for; 255 for what is none.
+const DIGITS: [u8; 256] = {
+    let (mut digits, mut value) = ([u8::MAX; 256], 0);
+    while value < 16 {
+        let letter = b"0123456789abcdef"[value as usize];
+        digits[letter as usize] = value;
+        digits[letter.to_ascii_uppercase() as usize] = value;
+        value += 1;
+    }
+    digits
+};
+
 /// The SHA-1 digest of a script's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Sha([u8; 20]);
@@ -24,13 +36,14 @@ impl Sha {
 
     /// From the digits in any case; nothing if they are no digest.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
-        let digits: [u8; 40] = text.try_into().ok()?;
-        let digit = |digit: u8| char::from(digit).to_digit(16).map(|digit| digit as u8);
-        let mut bytes = [0; 20];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
-            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        let digits: &[u8; 40] = text.try_into().ok()?;
+        let (mut bytes, mut seen) = ([0; 20], 0);
+        for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
+            let [high, low] = pair.map(|digit| DIGITS[usize::from(digit)]);
+            *byte = high << 4 | low & 15;
+            seen |= high | low;
         }
-        Some(Sha(bytes))
+        (seen < 16).then_some(Sha(bytes))
     }
 
     /// In small letters.

@@ -1,6 +1,6 @@
 //! Calls of libraries' functions in tests: the arguments are Lua, and so is what comes back.
 
-use mlua::{Lua, MultiValue, Value};
+use mlua::{MultiValue, Value};
 
 use super::raised::{Function, Raised};
 

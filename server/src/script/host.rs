@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use mlua::{Lua, MultiValue, Value};
+use mlua::{Lua, Value};
 use scoped_tls_hkt::{ReborrowMut, scoped_thread_local};
 
 use super::library::Function;
@@ -39,9 +39,12 @@ impl<'a> ReborrowMut<'a> for Hosting<'_> {
     }
 }
 
+/// What a script calls a command with.
+pub(super) type Arguments<'a, 'v> = &'a mut dyn Iterator<Item = &'v Value>;
+
 pub(super) trait Host {
     /// Executes a command and gives its reply, which may be an error.
-    fn command(&mut self, lua: &Lua, args: &MultiValue) -> Result<Value, Raised>;
+    fn command(&mut self, lua: &Lua, args: Arguments<'_, '_>) -> Result<Value, Raised>;
 
     /// The version that replies come in from here on.
     fn set_protocol(&mut self, protocol: Protocol);
@@ -61,7 +64,7 @@ pub(super) fn with<T>(host: &mut dyn Host, run: impl FnOnce() -> T) -> T {
     HOST.set(Hosting(host), run)
 }
 
-pub(super) fn command(lua: &Lua, args: &MultiValue) -> Result<Value, Raised> {
+pub(super) fn command(lua: &Lua, args: Arguments<'_, '_>) -> Result<Value, Raised> {
     HOST.with(|host| host.0.command(lua, args))
 }
 
@@ -89,15 +92,7 @@ pub(super) fn set_protocol(version: i64) -> bool {
 }
 
 /// The arguments of a command as a request.
-pub(super) fn read_arguments(
-    lua: &Lua,
-    args: &MultiValue,
-    request: &mut Request,
-) -> Result<(), Raised> {
-    if args.is_empty() {
-        let text = "Please specify at least one argument for this redis lib call";
-        return Err(Raised::reply(text));
-    }
+pub(super) fn read_arguments(args: Arguments<'_, '_>, request: &mut Request) -> Result<(), Raised> {
     request.clear();
     let mut bytes = 0;
     for argument in args {
@@ -106,7 +101,10 @@ pub(super) fn read_arguments(
             return Err(Raised::reply("the arguments take more than 512 megabytes"));
         }
     }
-    let _ = lua;
+    if request.args().len() == 0 {
+        let text = "Please specify at least one argument for this redis lib call";
+        return Err(Raised::reply(text));
+    }
     Ok(())
 }
 
@@ -148,6 +146,13 @@ fn push_number(double: f64, request: &mut Request) {
     }
 }
 
+/// What is needed for every command and kept for the next.
+#[derive(Default)]
+pub(super) struct Buffers {
+    request: Request,
+    output: Output,
+}
+
 /// What runs a script for a client.
 pub(super) struct ScriptHost<'h, 'c> {
     call: &'h mut Call<'c>,
@@ -155,8 +160,7 @@ pub(super) struct ScriptHost<'h, 'c> {
     /// The function's name, if it is one of a library's.
     function: Option<&'h [u8]>,
     protocol: Protocol,
-    request: Request,
-    output: Output,
+    buffers: Buffers,
     began: Option<Stopwatch>,
     has_written: bool,
     is_away: bool,
@@ -169,14 +173,14 @@ impl<'h, 'c> ScriptHost<'h, 'c> {
         call: &'h mut Call<'c>,
         flags: ScriptFlags,
         function: Option<&'h [u8]>,
+        buffers: Buffers,
     ) -> Self {
         ScriptHost {
             call,
             flags,
             function,
             protocol: Protocol::Resp2,
-            request: Request::default(),
-            output: Output::default(),
+            buffers,
             began: None,
             has_written: false,
             is_away: false,
@@ -185,17 +189,17 @@ impl<'h, 'c> ScriptHost<'h, 'c> {
     }
 
     /// The version that the script has asked for; others have the shards from now on only after the request.
-    pub(super) fn finish(self) -> Protocol {
+    pub(super) fn finish(self) -> (Protocol, Buffers) {
         if self.is_away {
             self.call.txn.hold_again();
             self.call.engine.scripts.running.come_back();
         }
-        self.protocol
+        (self.protocol, self.buffers)
     }
 
     /// The row of a command that the script may execute.
     fn admit(&self) -> Result<&'static Registered, Raised> {
-        let args = self.request.args();
+        let args = self.buffers.request.args();
         let unknown = || Raised::reply("Unknown Redis command called from script");
         let row = Table::get().find(args).map_err(|_| unknown())?;
         if !row.command.accepts(args.len()) {
@@ -221,7 +225,12 @@ impl<'h, 'c> ScriptHost<'h, 'c> {
         if self.is_away {
             self.call.txn.hold_again();
         }
-        self.call.execute_for_script(row, self.request.args(), &mut self.output, self.protocol);
+        self.call.execute_for_script(
+            row,
+            self.buffers.request.args(),
+            &mut self.buffers.output,
+            self.protocol,
+        );
         if self.is_away {
             self.call.txn.let_go();
         }
@@ -249,15 +258,15 @@ impl<'h, 'c> ScriptHost<'h, 'c> {
 }
 
 impl Host for ScriptHost<'_, '_> {
-    fn command(&mut self, lua: &Lua, args: &MultiValue) -> Result<Value, Raised> {
-        read_arguments(lua, args, &mut self.request)?;
+    fn command(&mut self, lua: &Lua, args: Arguments<'_, '_>) -> Result<Value, Raised> {
+        read_arguments(args, &mut self.buffers.request)?;
         let row = self.admit()?;
         self.execute(row);
-        let value = match self.output.in_one_piece() {
+        let value = match self.buffers.output.in_one_piece() {
             Some(reply) => values::from_reply(lua, reply)?,
-            None => values::from_reply(lua, &self.output.take())?,
+            None => values::from_reply(lua, &self.buffers.output.take())?,
         };
-        self.output.clear();
+        self.buffers.output.clear();
         Ok(value)
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mlua::{Lua, MultiValue, Table, Value};
 
-use super::host::{self, Host};
+use super::host::{self, Arguments, Host};
 use super::raised::Raised;
 use super::shebang::{self, NAMES, ScriptFlags, is_name};
 use super::vm::Vm;
@@ -202,7 +202,7 @@ struct Loading {
 }
 
 impl Host for Loading {
-    fn command(&mut self, _: &Lua, _: &MultiValue) -> Result<Value, Raised> {
+    fn command(&mut self, _: &Lua, _: Arguments<'_, '_>) -> Result<Value, Raised> {
         Err(Raised::reply("commands cannot be executed while a library is loaded"))
     }
 

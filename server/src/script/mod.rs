@@ -36,11 +36,10 @@ use crate::command::Args;
 use crate::error::Error;
 use crate::execute::Call;
 use crate::random::Random;
-use host::ScriptHost;
+use host::{Buffers, ScriptHost};
 use vm::{Failure, Vm};
 
 /// Everything of one server that has to do with scripts.
-#[derive(Debug)]
 pub(crate) struct Scripts {
     /// Whoever looks at it holds all shards, so that nobody has to wait for a script that runs.
     state: Mutex<State>,
@@ -73,21 +72,26 @@ impl Figures {
     }
 }
 
-#[derive(Debug)]
 pub(crate) struct State {
     /// None until the first script comes.
     vm: Option<Vm>,
     cache: Cache,
     hasher: RandomState,
     pub(crate) libraries: Libraries,
+    buffers: Buffers,
 }
 
 impl Scripts {
     pub(crate) fn new(random: &Random) -> Self {
         let seed = || random.next();
         let hasher = RandomState::with_seeds(seed(), seed(), seed(), seed());
-        let state =
-            State { vm: None, cache: Cache::new(&hasher), hasher, libraries: Libraries::default() };
+        let state = State {
+            vm: None,
+            cache: Cache::new(&hasher),
+            hasher,
+            libraries: Libraries::default(),
+            buffers: Buffers::default(),
+        };
         Scripts {
             state: Mutex::new(state),
             running: Running::default(),
@@ -173,8 +177,8 @@ impl State {
         let script = self.cache.used(at);
         let flags = allowed(script.flags, read_only)?;
         let args: Args<'_> = call.args;
-        let ended =
-            hosted(call, flags, None, || vm.run_script(&script.function, keys, args.from(3)));
+        let run = || vm.run_script(&script.function, keys, args.from(3));
+        let ended = hosted(call, flags, None, &mut self.buffers, run);
         ended.map_err(|failure| error(failure, &script.sha.digits()))
     }
 }
@@ -193,7 +197,8 @@ impl Libraries {
         let args: Args<'_> = call.args;
         let (keys, args) = (args.from(3).take(keys), args.from(3).skip(keys));
         let run = || vm.run_function(&function.callback, keys, args);
-        let ended = hosted(call, flags, Some(&function.name), run);
+        let mut buffers = Buffers::default();
+        let ended = hosted(call, flags, Some(&function.name), &mut buffers, run);
         ended.map_err(|failure| error(failure, &function.name))
     }
 }
@@ -234,13 +239,15 @@ fn hosted(
     call: &mut Call<'_>,
     flags: ScriptFlags,
     function: Option<&[u8]>,
+    buffers: &mut Buffers,
     run: impl FnOnce() -> Result<mlua::Value, Failure>,
 ) -> Result<(), Failure> {
     let database = call.session.database();
     let was_executing = std::mem::replace(&mut call.session.transaction.is_executing, true);
-    let mut host = ScriptHost::new(call, flags, function);
+    let mut host = ScriptHost::new(call, flags, function, std::mem::take(buffers));
     let result = host::with(&mut host, run);
-    let protocol = host.finish();
+    let (protocol, used) = host.finish();
+    *buffers = used;
     call.session.transaction.is_executing = was_executing;
     if call.session.database() != database {
         call.session.select(database);

@@ -33,6 +33,8 @@ const WHILE_LOADING: &[&str] = &[
     "REDIS_VERSION",
     "REDIS_VERSION_NUM",
 ];
+/// The variables that scripts have for each run.
+const KEYS_AND_ARGUMENTS: [&str; 2] = ["KEYS", "ARGV"];
 const SCRIPTS_ALONE: &[&str] = &["breakpoint", "debug", "replicate_commands"];
 
 /// The functions of `lua/lhost.c`.
@@ -99,6 +101,9 @@ impl Vm {
             running.raw_set(&name, value)?;
             globals.raw_set(name, Value::Nil)?;
         }
+        for name in KEYS_AND_ARGUMENTS {
+            running.raw_remove(name)?;
+        }
         running.raw_set("_G", &running)?;
         let redis: Table = running.raw_get("redis")?;
         for name in SCRIPTS_ALONE {
@@ -132,6 +137,9 @@ impl Vm {
     fn begin() -> mlua::Result<(Self, Table)> {
         let lua = bare()?;
         let globals = lua.globals();
+        for name in KEYS_AND_ARGUMENTS {
+            globals.raw_set(name, lua.create_table()?)?;
+        }
         let tools: Table = globals.raw_get("host")?;
         globals.raw_remove("host")?;
         let vm = Vm {
@@ -169,9 +177,10 @@ impl Vm {
         }
         globals.raw_set("cjson", json::library(&self.lua, &wrap)?)?;
         let redis: Table = globals.raw_get("redis")?;
-        let call = self.lua.create_function(|lua, args: MultiValue| execute(lua, &args))?;
-        redis.raw_set("call", wrap_call.call::<mlua::Function>(&call)?)?;
-        redis.raw_set("pcall", call)?;
+        let execute = self.lua.create_function(execute)?;
+        let (call, pcall): (mlua::Function, mlua::Function) = wrap_call.call(execute)?;
+        redis.raw_set("call", call)?;
+        redis.raw_set("pcall", pcall)?;
         api::add_constants(&redis)?;
         globals.raw_set("server", redis)
     }
@@ -324,13 +333,19 @@ pub(super) fn raising(
     wrap.call(inner)
 }
 
+/// What a command is called with: how many arguments, and the arguments. Most have no more than the first ones,
+/// which need no memory for a list.
+type Words = (usize, Value, Value, Value, Value, Value, Variadic<Value>);
+
 /// `redis.pcall`; `redis.call` raises what is an error in it.
-fn execute(lua: &Lua, args: &MultiValue) -> mlua::Result<Value> {
-    match host::command(lua, args) {
+fn execute(lua: &Lua, words: Words) -> mlua::Result<Value> {
+    let (count, one, two, three, four, five, more) = words;
+    let few = [one, two, three, four, five];
+    let mut args = few.iter().chain(more.iter()).take(count);
+    match host::command(lua, &mut args) {
         Ok(value) => Ok(value),
-        Err(Raised::Reply(text)) => super::values::error_table(lua, &text).map(Value::Table),
         Err(Raised::Lua(error)) => Err(error),
-        Err(Raised::Error(text) | Raised::Argument(_, text)) => {
+        Err(Raised::Reply(text) | Raised::Error(text) | Raised::Argument(_, text)) => {
             super::values::error_table(lua, &text).map(Value::Table)
         }
     }

@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use baseline::{Baseline, Cell, tools};
-use rows::{COUNTED, DEPTHS, ROWS, Row, perform};
+use rows::{COUNTED, DEPTHS, ROWS, Row, is_there, perform};
 
 /// How far a count may be from its baseline.
 const BOUND_PERCENT: f64 = 5.0;
@@ -68,20 +68,23 @@ fn compare(arguments: &[&str]) -> Result<(), String> {
         return Ok(());
     }
     let cells = chosen(&names)?;
+    for row in ROWS.iter().filter(|row| !is_there(row)) {
+        println!("'{}' is left out: redlet does not have its command.", row.name);
+    }
     let now = Baseline { made_with: tools(), counts: count_all(&cells)? };
     let before = Baseline::load()?;
     print_table(&cells, &before, &now);
     if flags.contains(&UPDATE) { update(before, now) } else { judge(&cells, &before, &now) }
 }
 
-/// The cells of these rows, or all.
+/// The cells of these rows, or all, as far as redlet has their commands.
 fn chosen(names: &[&str]) -> Result<Vec<Cell>, String> {
     if let Some(unknown) = names.iter().find(|name| ROWS.iter().all(|row| row.name != **name)) {
         let known: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
         return Err(format!("there is no row '{unknown}'; there are '{}'", known.join("', '")));
     }
     let chosen = ROWS.iter().filter(|row| names.is_empty() || names.contains(&row.name));
-    Ok(chosen.flat_map(cells_of).collect())
+    Ok(chosen.filter(|row| is_there(row)).flat_map(cells_of).collect())
 }
 
 fn cells_of(row: &Row) -> impl Iterator<Item = Cell> + use<> {

@@ -1,4 +1,4 @@
-//! What is counted: each row is one request, over and over, on a server with 10,000 keys.
+//! What is counted: each row is one request, or a transaction, over and over, on a server with 10,000 keys.
 //!
 //! Everything that could make two counts differ stands still: the clock, the seed, the number of
 //! shards, and which keys are asked for in which order.
@@ -23,17 +23,19 @@ pub(crate) struct Row {
     pub(crate) name: &'static str,
     /// The value of every key at the start.
     value: &'static str,
-    /// The words of the request with this number.
+    /// A script that is loaded at the start.
+    script: Option<&'static str>,
+    /// The words of the request with this number; of several that are sent together, on a line each.
     words: fn(usize) -> String,
     /// What its reply starts with.
     reply: &'static str,
 }
 
 const fn row(name: &'static str, words: fn(usize) -> String, reply: &'static str) -> Row {
-    Row { name, value: VALUE, words, reply }
+    Row { name, value: VALUE, script: None, words, reply }
 }
 
-pub(crate) const ROWS: [Row; 19] = [
+pub(crate) const ROWS: [Row; 22] = [
     row("PING", |_| "PING".to_owned(), "+PONG"),
     row("GET, hit", |number| format!("GET {}", key(number)), "$32"),
     row("GET, miss", |number| format!("GET {}", absent(number)), "$-1"),
@@ -53,7 +55,29 @@ pub(crate) const ROWS: [Row; 19] = [
     row("SISMEMBER", |number| format!("SISMEMBER hundred:set {}", element(number)), ":"),
     row("SMEMBERS 100", |_| "SMEMBERS hundred:set".to_owned(), "*100"),
     row("PUBLISH", |_| format!("PUBLISH channel {VALUE}"), ":0"),
+    row("MULTI EXEC 3", transaction, "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n+OK\r\n:"),
+    row("EVAL, kept", |number| format!("EVAL \"{UNLOCK}\" 1 {} token", key(number)), ":0"),
+    Row {
+        value: "1000000",
+        script: Some(INCREMENT),
+        ..row(
+            "EVALSHA INCR",
+            |number| format!("EVALSHA {INCREMENT_SHA1} 1 {}", key(number)),
+            ":1000001",
+        )
+    },
 ];
+
+/// Gives a lock back, if it is one's own.
+const UNLOCK: &str = "if redis.call('get',KEYS[1]) == ARGV[1] then return redis.call('del',KEYS[1]) else return 0 end";
+const INCREMENT: &str = "return redis.call('incr',KEYS[1])";
+const INCREMENT_SHA1: &str = "6f5ade10a69975e903c6d07b10ea44c6382381a5";
+
+/// Three commands between MULTI and EXEC.
+fn transaction(number: usize) -> String {
+    let (key, counter) = (key(number), number % 1000);
+    format!("MULTI\nSET {key} {VALUE}\nINCR counter:{counter}\nGET {key}\nEXEC")
+}
 
 /// What there is beside the keys.
 fn preparations() -> [String; 3] {
@@ -69,24 +93,37 @@ fn element(number: usize) -> String {
     format!("element:{number:08}")
 }
 
+/// Whether redlet has the commands of this row: a row may be there before its command is.
+pub(crate) fn is_there(row: &Row) -> bool {
+    let mut replies = Vec::new();
+    connect().serve(&encode(&(row.words)(0)), &mut replies);
+    !String::from_utf8_lossy(&replies).contains("-ERR unknown command")
+}
+
 /// Serves requests of this row; those that count are served by `serve_counted`.
 pub(crate) fn perform(row: &Row, depth: usize) {
-    let config = Config::new();
-    config.set_at_start("shards", &["8"]).expect("there is such a parameter");
-    let mut connection = Connection::new(&Engine::new(config));
+    let mut connection = connect();
     let fill: Vec<_> =
         (0..KEYS).map(|number| encode(&format!("SET {} {}", key(number), row.value))).collect();
+    let load = row.script.map(|script| encode(&format!("SCRIPT LOAD \"{script}\"")));
     let requests: Vec<_> =
         (0..WARMING + COUNTED).map(|number| encode(&(row.words)(number))).collect();
     let batches: Vec<Vec<u8>> = requests.chunks(depth).map(<[_]>::concat).collect();
     let (warming, counted) = batches.split_at(WARMING / depth);
 
     let mut replies = Vec::new();
+    serve_checked(&mut connection, load.as_slice(), &mut replies, "$40");
     serve_checked(&mut connection, &fill, &mut replies, "+OK");
     serve_checked(&mut connection, &preparations().map(|words| encode(&words)), &mut replies, ":");
     serve_checked(&mut connection, warming, &mut replies, row.reply);
     serve_counted(&mut connection, counted, &mut replies);
     assert!(replies.starts_with(row.reply.as_bytes()), "{}", replies.escape_ascii());
+}
+
+fn connect() -> Connection {
+    let config = Config::new();
+    config.set_at_start("shards", &["8"]).expect("there is such a parameter");
+    Connection::new(&Engine::new(config))
 }
 
 fn serve_checked(
@@ -127,12 +164,40 @@ fn ten_keys(number: usize, value: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// A request as clients send it.
-fn encode(words: &str) -> Vec<u8> {
-    let count = words.split_whitespace().count();
-    let mut text = format!("*{count}\r\n");
-    for word in words.split_whitespace() {
-        let _ = write!(text, "${}\r\n{word}\r\n", word.len());
+/// Requests as clients send them.
+fn encode(lines: &str) -> Vec<u8> {
+    let mut text = String::new();
+    for line in lines.lines() {
+        let words = words_of(line);
+        let _ = write!(text, "*{}\r\n", words.len());
+        for word in words {
+            let _ = write!(text, "${}\r\n{word}\r\n", word.len());
+        }
     }
     text.into_bytes()
+}
+
+/// What stands between double quotes is one word.
+fn words_of(line: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    for (place, part) in line.split('"').enumerate() {
+        if place % 2 == 0 {
+            words.extend(part.split_whitespace());
+        } else {
+            words.push(part);
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_a_request_and_quotes_hold_a_word_together() {
+        let requests = encode("MULTI\nEVAL \"return 1\" 0");
+        let expected = b"*1\r\n$5\r\nMULTI\r\n*3\r\n$4\r\nEVAL\r\n$8\r\nreturn 1\r\n$1\r\n0\r\n";
+        assert_eq!(requests.escape_ascii().to_string(), expected.escape_ascii().to_string());
+    }
 }

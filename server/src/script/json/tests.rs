@@ -67,7 +67,10 @@ fn keys_decide_between_array_and_object() {
         ("cjson.encode({[-1/0] = 1})", "!Cannot serialise number: must not be NaN or Inf"),
         ("cjson.encode({inf = 1})", r#"{"inf":1}"#),
         ("cjson.encode({[11] = 1})", "!Cannot serialise table: excessively sparse array"),
-        ("cjson.encode({1, tostring, [30] = 1})", "!Cannot serialise table: excessively sparse array"),
+        (
+            "cjson.encode({1, tostring, [30] = 1})",
+            "!Cannot serialise table: excessively sparse array",
+        ),
         ("cjson.encode(setmetatable({}, {__index = {1}, __len = tostring}))", "{}"),
     ]);
 }

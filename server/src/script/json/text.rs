@@ -76,17 +76,26 @@ impl<'a> Text<'a> {
     }
 
     fn append_quoted(&mut self, string: &[u8]) -> Result<(), Raised> {
+        self.check_room(string.len())?;
+        self.bytes.reserve(string.len() + 2);
         self.bytes.push(b'"');
-        let mut rest = string;
-        loop {
-            let (plain, escaped) = rest.split_at(plain_length(rest));
-            self.append_text(plain)?;
-            let Some((byte, behind)) = escaped.split_first() else { break };
-            self.append_escape(*byte);
-            rest = behind;
+        if is_plain(string) {
+            self.bytes.extend_from_slice(string);
+        } else {
+            self.append_escaped(string)?;
         }
         self.bytes.push(b'"');
         Ok(())
+    }
+
+    fn append_escaped(&mut self, string: &[u8]) -> Result<(), Raised> {
+        let mut rest = string;
+        while let Some(plain) = rest.iter().position(|byte| is_escaped(*byte)) {
+            self.append_text(&rest[..plain])?;
+            self.append_escape(rest[plain]);
+            rest = &rest[plain + 1..];
+        }
+        self.append_text(rest)
     }
 
     fn append_escape(&mut self, byte: u8) {
@@ -132,13 +141,16 @@ impl<'a> Text<'a> {
     }
 }
 
-/// How many bytes at the beginning stand for themselves.
-fn plain_length(text: &[u8]) -> usize {
-    let (words, _) = text.as_chunks::<8>();
-    let plain =
-        words.iter().take_while(|word| !has_escaped(u64::from_ne_bytes(**word))).count() * 8;
-    let rest = &text[plain..];
-    plain + rest.iter().position(|byte| is_escaped(*byte)).unwrap_or(rest.len())
+/// Whether every byte stands for itself. Whole words take far fewer instructions than bytes.
+fn is_plain(text: &[u8]) -> bool {
+    let (words, rest) = text.as_chunks::<8>();
+    let is_plain_word = |word: &[u8; 8]| !has_escaped(u64::from_ne_bytes(*word));
+    // The last word may overlap the one before it.
+    words.iter().all(is_plain_word)
+        && match text.last_chunk::<8>() {
+            Some(last) => is_plain_word(last),
+            None => !rest.iter().any(|byte| is_escaped(*byte)),
+        }
 }
 
 const fn is_escaped(byte: u8) -> bool {
