@@ -73,6 +73,11 @@ pub enum Action {
     /// Nothing is sent: the reply belongs to an earlier step.
     Receive,
     Wait(Duration),
+    /// Nothing is sent: a text gets a name.
+    Keep {
+        name: String,
+        text: String,
+    },
     Open,
     Close,
 }

@@ -11,7 +11,7 @@ use crate::{
     expect::Expect,
     reply::Protocol,
     target::{Parameter, identity::Selector},
-    text::{find_unquoted, split_words},
+    text::{find_unquoted, has_open_quote, split_words},
     variables::Variables,
 };
 
@@ -75,30 +75,53 @@ pub fn read(text: &str, family: &str, file: &Path) -> Result<Vec<Case>, String> 
     Ok(cases)
 }
 
-/// Lines without comments and blanks; an expectation goes on until its brackets are closed.
+/// What of a line goes on in the next one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Nothing,
+    /// A text between double quotes, in a command.
+    Quote,
+    /// A list or map, in an expectation.
+    Bracket,
+}
+
+/// Lines without comments and blanks; a text goes on until its quote is closed, an expectation until its brackets are.
 fn whole_lines(text: &str) -> Vec<(usize, String)> {
     let mut lines: Vec<(usize, String)> = Vec::new();
-    let mut open = false;
+    let mut open = Open::Nothing;
     for (index, line) in text.lines().enumerate() {
         let line = line.trim_end();
-        if line.trim_start().is_empty() || line.trim_start().starts_with('#') {
-            continue;
-        }
+        let is_empty = line.trim_start().is_empty() || line.trim_start().starts_with('#');
         match lines.last_mut() {
-            Some((_, last)) if open => {
+            Some((_, last)) if open == Open::Quote => {
+                last.push('\n');
+                last.push_str(line);
+            }
+            _ if is_empty => continue,
+            Some((_, last)) if open == Open::Bracket => {
                 last.push(' ');
                 last.push_str(line.trim_start());
             }
             _ => lines.push((index + 1, line.to_owned())),
         }
-        open = lines.last().is_some_and(|(_, last)| has_open_bracket(last));
+        open = lines.last().map_or(Open::Nothing, |(_, last)| what_is_open(last));
     }
     lines
 }
 
-fn has_open_bracket(line: &str) -> bool {
-    let Some(arrow) = find_unquoted(line, "=>") else { return false };
-    let notation = line[arrow + 2..].trim_start();
+fn what_is_open(line: &str) -> Open {
+    if line.starts_with("==") {
+        return Open::Nothing;
+    }
+    match find_unquoted(line, "=>") {
+        Some(arrow) if has_open_bracket(&line[arrow + 2..]) => Open::Bracket,
+        None if has_open_quote(line) => Open::Quote,
+        _ => Open::Nothing,
+    }
+}
+
+fn has_open_bracket(answer: &str) -> bool {
+    let notation = answer.trim_start();
     if notation.starts_with(['-', '+']) {
         return false;
     }
@@ -183,7 +206,7 @@ fn read_step(line: usize, text: &str) -> Result<Step, String> {
     let (left, answer) = split_arrow(text)?;
     let (connection, action) = split_connection(left);
     let action = read_action(action)?;
-    let idle = matches!(action, Action::Wait(_) | Action::Close);
+    let idle = matches!(action, Action::Wait(_) | Action::Keep { .. } | Action::Close);
     if idle && answer.is_some() {
         return Err("this step has no reply".to_owned());
     }
@@ -234,6 +257,7 @@ fn read_action(text: &str) -> Result<Action, String> {
     Ok(match word {
         "" => Action::Receive,
         "@wait" => Action::Wait(read_duration(rest)?),
+        "@keep" => read_keep(rest)?,
         "@open" => Action::Open,
         "@close" => Action::Close,
         "@raw" => Action::Raw(checked(rest_owned)?),
@@ -242,6 +266,15 @@ fn read_action(text: &str) -> Result<Action, String> {
         word if word.starts_with('@') => return Err(format!("`{word}` is no instruction")),
         _ => Action::Command(checked(text.to_owned())?),
     })
+}
+
+/// `@keep name "text"`.
+fn read_keep(text: &str) -> Result<Action, String> {
+    let (name, text) = text.split_once(' ').ok_or("`@keep name \"text\"`")?;
+    match split_words(text)?.len() {
+        1 => Ok(Action::Keep { name: name.to_owned(), text: text.to_owned() }),
+        words => Err(format!("`@keep` takes a name and one text, not {words}")),
+    }
 }
 
 fn checked(text: String) -> Result<String, String> {
@@ -332,12 +365,25 @@ mod tests {
     }
 
     #[test]
+    fn a_quoted_text_goes_on_over_lines() {
+        let text = "== a name\n@keep script \"\n  # kept\n\n  it's a 'text'\n\"\nEVAL \"${script}\" 0 => nil\nECHO \"a\nb\" => [\n  1\n]\n";
+        let cases = read_text(text).unwrap();
+        let actions: Vec<_> = cases[0].steps.iter().map(|step| &step.action).collect();
+        let kept = "\"\n  # kept\n\n  it's a 'text'\n\"".to_owned();
+        assert_eq!(*actions[0], Action::Keep { name: "script".to_owned(), text: kept });
+        assert_eq!(*actions[2], Action::Command("ECHO \"a\nb\"".to_owned()));
+        assert_eq!(cases[0].steps.iter().map(|step| step.line).collect::<Vec<_>>(), [2, 7, 8]);
+    }
+
+    #[test]
     fn mistakes_are_named_with_their_line() {
         for (text, line) in [
             ("GET k => nil", "line 1"),
             ("== a\nGET k => nul", "line 2"),
             ("== a\nGET \"k => nil", "line 2"),
             ("== a\nPING => PONG\n  redlet => OK", "line 3"),
+            ("== a\nPING => PONG\nSET k \"is\nnever closed", "line 3"),
+            ("== a\n@keep name two words", "line 2"),
             ("== a\nCONFIG SET maxmemory 1 => OK", "line 2"),
             ("== a\n@nonsense", "line 2"),
             ("== a\nPING => PONG\n  redis, valkey => OK", "line 2"),

@@ -85,6 +85,7 @@ impl Session<'_> {
                 sleep(*duration).await;
                 Ok(())
             }
+            Action::Keep { name, text } => self.keep(name, text),
             Action::Close => {
                 self.close(step).await;
                 Ok(())
@@ -93,6 +94,13 @@ impl Session<'_> {
             _ => self.send_and_check(step).await,
         };
         outcome.map_err(|mismatch| mismatch.into_failure(step))
+    }
+
+    fn keep(&mut self, name: &str, text: &str) -> Result<(), Mismatch> {
+        let words = self.variables.fill_in(text).and_then(|text| split_words(&text));
+        let words = words.map_err(|why| Mismatch::new("a text to keep", why))?;
+        self.variables.keep(name, words.concat());
+        Ok(())
     }
 
     async fn close(&mut self, step: &Step) {
@@ -257,7 +265,8 @@ impl Mismatch {
         else {
             return self.on(step, format!("{:?}", step.action));
         };
-        let command = text.clone();
+        // A report has a line for it.
+        let command = text.replace('\n', "\\n");
         self.on(step, command)
     }
 

@@ -97,6 +97,23 @@ pub fn find_unquoted(line: &str, needle: &str) -> Option<usize> {
     None
 }
 
+/// Whether a text between double quotes is not closed yet. An apostrophe in prose opens none.
+pub fn has_open_quote(line: &str) -> bool {
+    let mut bytes = line.bytes();
+    let mut quote = None;
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'\\' if quote.is_some() => {
+                bytes.next();
+            }
+            byte if quote == Some(byte) => quote = None,
+            b'"' | b'\'' if quote.is_none() => quote = Some(byte),
+            _ => {}
+        }
+    }
+    quote == Some(b'"')
+}
+
 /// Bytes as they would be typed between double quotes, without the quotes.
 pub fn escape(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
@@ -168,6 +185,19 @@ mod tests {
         );
         assert!(split_words("\"open").is_err());
         assert!(split_words("\"a\"b").is_err());
+    }
+
+    #[test]
+    fn open_quotes_are_those_of_texts() {
+        for (line, open) in [
+            ("GET \"k", true),
+            ("GET \"k\" \"", true),
+            ("GET \"k\\\" k\\\\\"", false),
+            ("SET k '\"'", false),
+            ("@not redis because it's \"new\"", false),
+        ] {
+            assert_eq!(has_open_quote(line), open, "{line}");
+        }
     }
 
     #[test]

@@ -17,6 +17,14 @@ pub(crate) type Words = Vec<String>;
 /// How long anything may take that has to happen: far longer than it does on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How a transaction is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    AtOnce,
+    /// Each command waits for the reply to the one before, so that others come in between.
+    OneByOne,
+}
+
 pub(crate) struct Client {
     pub(crate) name: String,
     pub(crate) protocol: Protocol,
@@ -54,6 +62,60 @@ impl Client {
     /// The reply to a command that was sent before.
     pub(crate) async fn reply(&mut self, words: &Words) -> Result<Reply, String> {
         self.next(PATIENCE).await.map_err(|none| self.complaint(words, none))
+    }
+
+    /// Sends several commands with one write, and reads their replies.
+    pub(crate) async fn pipeline(&mut self, commands: &[Words]) -> Result<Vec<Reply>, String> {
+        self.send(commands).await?;
+        let mut replies = Vec::with_capacity(commands.len());
+        for words in commands {
+            replies.push(self.reply(words).await?);
+        }
+        Ok(replies)
+    }
+
+    /// Executes commands as one transaction that nothing can prevent.
+    pub(crate) async fn execute(
+        &mut self,
+        commands: &[Words],
+        pace: Pace,
+    ) -> Result<Vec<Reply>, String> {
+        let replies = self.execute_if_unchanged(commands, pace).await?;
+        replies.ok_or_else(|| {
+            format!("  {}: EXEC was answered with nil, and nothing was watched", self.name)
+        })
+    }
+
+    /// Executes commands as one transaction; `None` if something that is watched has changed.
+    pub(crate) async fn execute_if_unchanged(
+        &mut self,
+        commands: &[Words],
+        pace: Pace,
+    ) -> Result<Option<Vec<Reply>>, String> {
+        let block = [&[command(&["MULTI"])], commands, &[command(&["EXEC"])]].concat();
+        let mut replies = match pace {
+            Pace::AtOnce => self.pipeline(&block).await?,
+            Pace::OneByOne => self.one_by_one(&block).await?,
+        };
+        let last = replies.pop().expect("EXEC has a reply");
+        for (words, reply) in block.iter().zip(&replies).skip(1) {
+            if text(reply) != "QUEUED" {
+                return Err(self.complaint(words, reply));
+            }
+        }
+        match last {
+            Reply::Array(items) if items.len() == commands.len() => Ok(Some(items)),
+            null if null.is_null() => Ok(None),
+            other => Err(self.complaint(&block[block.len() - 1], other)),
+        }
+    }
+
+    async fn one_by_one(&mut self, commands: &[Words]) -> Result<Vec<Reply>, String> {
+        let mut replies = Vec::with_capacity(commands.len());
+        for words in commands {
+            replies.push(self.call(words).await?);
+        }
+        Ok(replies)
     }
 
     /// Whatever comes next, or why nothing does.

@@ -12,7 +12,9 @@ mod client;
 mod crowd;
 mod hand_off;
 mod messages;
+mod registers;
 mod settings;
+mod transfers;
 mod waiter_order;
 
 use std::{
@@ -33,6 +35,9 @@ use crate::{client::Client, settings::Settings};
 /// No round takes nearly as long unless somebody waits for what never comes.
 const MOST_PER_ROUND: Duration = Duration::from_secs(60);
 
+/// How many steps of a scenario that never rests or waits go for one of the others.
+const QUICK_STEPS: usize = 5;
+
 /// What is done to a server, and what is checked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Scenario {
@@ -40,10 +45,18 @@ enum Scenario {
     WaiterOrder,
     Messages,
     Crowd,
+    Transfers,
+    Registers,
 }
 
-const SCENARIOS: [Scenario; 4] =
-    [Scenario::HandOff, Scenario::WaiterOrder, Scenario::Messages, Scenario::Crowd];
+const SCENARIOS: [Scenario; 6] = [
+    Scenario::HandOff,
+    Scenario::WaiterOrder,
+    Scenario::Messages,
+    Scenario::Crowd,
+    Scenario::Transfers,
+    Scenario::Registers,
+];
 
 impl Scenario {
     fn name(self) -> &'static str {
@@ -52,6 +65,17 @@ impl Scenario {
             Self::WaiterOrder => "waiter-order",
             Self::Messages => "messages",
             Self::Crowd => "crowd",
+            Self::Transfers => "transfers",
+            Self::Registers => "registers",
+        }
+    }
+
+    /// What is counted in the report.
+    fn unit(self) -> &'static str {
+        match self {
+            Self::HandOff | Self::WaiterOrder | Self::Messages | Self::Crowd => "deliveries",
+            Self::Transfers => "moves and looks",
+            Self::Registers => "operations",
         }
     }
 
@@ -60,6 +84,7 @@ impl Scenario {
         match self {
             Self::HandOff | Self::WaiterOrder => &["BLMPOP", "BLMOVE", "CLIENT|UNBLOCK"],
             Self::Messages | Self::Crowd => &["SPUBLISH"],
+            Self::Transfers | Self::Registers => &["EVAL", "EVAL_RO", "WATCH"],
         }
     }
 
@@ -85,6 +110,8 @@ impl Scenario {
             Self::WaiterOrder => waiter_order::play(server, &mut random, steps).await,
             Self::Messages => messages::play(server, &mut random, steps).await,
             Self::Crowd => crowd::play(server, &mut random).await,
+            Self::Transfers => transfers::play(server, &mut random, steps * QUICK_STEPS).await,
+            Self::Registers => registers::play(server, &mut random, steps * QUICK_STEPS).await,
         }
     }
 }
@@ -154,8 +181,8 @@ async fn play_on(target: &Target, settings: &Settings, tally: &mut Tally) -> Res
             println!("  {}\n", settings.again(target, name, round));
         } else {
             tally.passed += 1;
-            let seconds = started.elapsed().as_secs_f64();
-            println!("passed {name:12} on {target:13} {done:6} deliveries in {seconds:.1} s");
+            let (seconds, unit) = (started.elapsed().as_secs_f64(), scenario.unit());
+            println!("passed {name:12} on {target:13} {done:6} {unit} in {seconds:.1} s");
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use client_tests::{
     text::contains,
 };
 
-use crate::generate::Command;
+use crate::{generate::Command, wording};
 
 /// A difference that the servers it names may show.
 struct Declared {
@@ -26,6 +26,11 @@ struct RedletDiffers {
 
 const DECLARED: &[Declared] = &[
     Declared {
+        servers: "valkey",
+        applies: |_, left, right| wording::is_all(left, right),
+        reason: "valkey has words of its own for errors of transactions and scripts",
+    },
+    Declared {
         servers: "redis, valkey",
         applies: |command, left, right| {
             let refused = "One or more scores can't be converted";
@@ -36,9 +41,10 @@ const DECLARED: &[Declared] = &[
     Declared {
         servers: "valkey",
         applies: |command, left, right| {
-            is(command, "object", "encoding") && same_encoding(&text(left), &text(right))
+            is(command, "object", "encoding")
+                && same_encoding(&text(left), &text(right), VALKEY_ENCODINGS)
         },
-        reason: "valkey embeds longer strings",
+        reason: "valkey embeds longer strings, and integers that a script sets",
     },
     Declared {
         servers: "valkey",
@@ -74,7 +80,7 @@ const DECLARED: &[Declared] = &[
     Declared {
         servers: "redis <7.2",
         applies: |command, left, right| {
-            is(command, "object", "encoding") && same_encoding(&text(left), &text(right))
+            is(command, "object", "encoding") && same_encoding(&text(left), &text(right), &[])
         },
         reason: "redis before 7.2 packs neither lists nor sets",
     },
@@ -96,6 +102,14 @@ const DECLARED: &[Declared] = &[
                 && (says(left, refused) || says(right, refused))
         },
         reason: "redis before 7.2 takes the lowest of all numbers in LREM and LPOS",
+    },
+    Declared {
+        servers: "redis <7.2",
+        applies: |_, left, right| {
+            let (negative, far) = ("timeout is negative", "timeout is out of range");
+            (says(left, negative) && says(right, far)) || (says(left, far) && says(right, negative))
+        },
+        reason: "redis before 7.2 lets a timeout that is much too long overflow",
     },
     Declared {
         servers: "redis <7.2",
@@ -129,15 +143,27 @@ pub(crate) fn reason(
     between_real.or(own.map(|differs| differs.because))
 }
 
+type Pairs = [[&'static [u8]; 2]];
+
+/// What valkey does not always tell apart.
+const VALKEY_ENCODINGS: &Pairs = &[[b"int", b"embstr"], [b"int", b"raw"]];
+
+/// Whether two encodings may be those of the same value on two servers.
+pub(crate) fn encodings_agree(identities: [&Identity; 2], left: &[u8], right: &[u8]) -> bool {
+    let has_valkey = identities.iter().any(|identity| identity.product == Product::Valkey);
+    same_encoding(left, right, if has_valkey { VALKEY_ENCODINGS } else { &[] })
+}
+
 /// Whether two encodings are the same but for where the bytes of a string lie, and what only newer servers pack.
-pub(crate) fn same_encoding(left: &[u8], right: &[u8]) -> bool {
-    const SAME: [[&[u8]; 2]; 4] = [
+fn same_encoding(left: &[u8], right: &[u8], more: &Pairs) -> bool {
+    const SAME: &Pairs = &[
         [b"raw", b"embstr"],
         [b"listpack", b"quicklist"],
         [b"listpack", b"hashtable"],
         [b"listpack", b"intset"],
     ];
-    left == right || SAME.iter().any(|pair| pair.contains(&left) && pair.contains(&right))
+    let mut pairs = SAME.iter().chain(more);
+    left == right || pairs.any(|pair| pair.contains(&left) && pair.contains(&right))
 }
 
 fn is(command: &Command, name: &str, subcommand: &str) -> bool {

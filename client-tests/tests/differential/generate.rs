@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use client_tests::{random::Random, text::split_words};
 
-use crate::{grammar::LINES, pools::POOLS};
+use crate::{grammar::LINES, pools::POOLS, script::Scripts};
 
 pub(crate) type Command = Vec<Vec<u8>>;
 
@@ -12,25 +12,64 @@ pub(crate) type Command = Vec<Vec<u8>>;
 pub(crate) struct Generator {
     /// A line as often as its weight says.
     lines: Vec<Vec<Part>>,
+    watch: Vec<Part>,
     pools: HashMap<&'static str, Vec<Vec<u8>>>,
+    pub(crate) common: Common,
+}
+
+/// What two servers have in common; where they have not, what follows would differ for no new reason.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Common {
+    /// Both go on with a transaction in which MULTI or WATCH was refused, and take LTRIM for a change, to those who watch,
+    /// where it removes nothing.
+    pub(crate) transactions: bool,
+    /// Both have EVAL.
+    pub(crate) scripts: bool,
+    /// Neither is older than redis 7.2, which has fewer commands for scripts, and other errors.
+    pub(crate) newer_scripts: bool,
+}
+
+fn is_named(command: &Command, name: &str) -> bool {
+    command.first().is_some_and(|first| first.eq_ignore_ascii_case(name.as_bytes()))
 }
 
 /// A spoiled FLUSHALL SYNC may become SYNC, after which a connection is no client's any more.
 fn starts_replication(command: &Command) -> bool {
-    command.first().is_some_and(|name| name.eq_ignore_ascii_case(b"sync"))
+    is_named(command, "sync")
 }
 
 /// What SPOP leaves behind is only the same everywhere if it takes all or nothing.
 fn leaves_to_chance(command: &Command) -> bool {
     let count = command.get(2).map(|count| std::str::from_utf8(count).unwrap_or_default().parse());
-    command.first().is_some_and(|name| name.eq_ignore_ascii_case(b"spop"))
-        && matches!(count, None | Some(Ok(1..1000)))
+    is_named(command, "spop") && matches!(count, None | Some(Ok(1..1000)))
 }
 
 /// Servers do not agree on what SORT takes for numbers, so what it stores must not depend on them.
 fn stores_by_numbers(command: &Command) -> bool {
     let has = |word: &[u8]| command.iter().any(|other| other.eq_ignore_ascii_case(word));
     has(b"sort") && has(b"store") && !has(b"alpha") && !has(b"nosort")
+}
+
+/// What is over within the next seconds is over sooner on one server than on the other. The pools have no such times, but
+/// words may have changed their places.
+fn expires_soon(command: &Command) -> bool {
+    let is = |word: &[u8], name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+    let number = |word: &[u8]| std::str::from_utf8(word).ok()?.parse::<i64>().ok();
+    let is_soon = |word: &[u8], unit_ms: i64| {
+        number(word).is_some_and(|time| (1..100_000 / unit_ms).contains(&time))
+    };
+    let option_is_soon = |words: &[Vec<u8>]| {
+        is(&words[0], "ex") && is_soon(&words[1], 1000)
+            || is(&words[0], "px") && is_soon(&words[1], 1)
+    };
+    let argument_is_soon = match command.as_slice() {
+        [name, _, time, ..] if is(name, "setex") || is(name, "expire") => is_soon(time, 1000),
+        [name, _, time, ..] if is(name, "psetex") || is(name, "pexpire") || is(name, "restore") => {
+            is_soon(time, 1)
+        }
+        _ => false,
+    };
+    argument_is_soon || command.windows(2).any(option_is_soon)
 }
 
 /// Around the lengths at which encodings change, and around those of headers.
@@ -46,19 +85,76 @@ enum Part {
 }
 
 impl Generator {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(common: Common) -> Self {
         let lines = LINES.iter().flat_map(|(weight, line)| (0..*weight).map(|_| parse(line)));
         let pools = POOLS
             .iter()
             .map(|(name, texts)| (*name, split_words(texts).expect("pools are quoted well")));
-        Self { lines: lines.collect(), pools: pools.collect() }
+        Self {
+            lines: lines.collect(),
+            watch: parse("WATCH key..."),
+            pools: pools.collect(),
+            common,
+        }
     }
 
     pub(crate) fn commands(&self, random: &mut Random, count: usize) -> Vec<Command> {
-        (0..count).map(|_| self.command(random)).collect()
+        let mut scripts = Scripts::default();
+        let mut commands = Vec::new();
+        while commands.len() < count {
+            if random.once_in(25) {
+                commands.extend(self.transaction(&mut scripts, random));
+            } else {
+                commands.push(self.command_or_script(&mut scripts, random));
+            }
+        }
+        commands
     }
 
-    fn command(&self, random: &mut Random) -> Command {
+    /// Watches now and then, queues some commands, and mostly executes them.
+    fn transaction(&self, scripts: &mut Scripts, random: &mut Random) -> Vec<Command> {
+        let mut commands = Vec::new();
+        if random.once_in(2) {
+            let mut watch = Command::new();
+            self.expand(&self.watch, random, &mut watch);
+            commands.push(watch);
+            for _ in 0..random.below(3) {
+                commands.push(self.command_or_script(scripts, random));
+            }
+        }
+        commands.push(vec![literal("MULTI", random)]);
+        for _ in 0..random.below(8) {
+            commands.push(self.queued(scripts, random));
+        }
+        match random.below(12) {
+            0 if self.common.transactions => {}
+            1..=2 => commands.push(vec![literal("DISCARD", random)]),
+            _ => commands.push(vec![literal("EXEC", random)]),
+        }
+        commands
+    }
+
+    fn queued(&self, scripts: &mut Scripts, random: &mut Random) -> Command {
+        let command = self.command_or_script(scripts, random);
+        if is_named(&command, "watch") && !self.common.transactions {
+            self.queued(scripts, random)
+        } else {
+            command
+        }
+    }
+
+    fn command_or_script(&self, scripts: &mut Scripts, random: &mut Random) -> Command {
+        if !self.common.scripts || !random.once_in(12) {
+            return self.command(random);
+        }
+        let mut command = scripts.command(self, random);
+        if random.once_in(20) {
+            self.spoil(&mut command, random);
+        }
+        command
+    }
+
+    pub(crate) fn command(&self, random: &mut Random) -> Command {
         let mut command = Command::new();
         let line = random.pick(&self.lines);
         self.expand(line, random, &mut command);
@@ -68,7 +164,9 @@ impl Generator {
         avoid_overflow(&mut command);
         let is_unfit = starts_replication(&command)
             || leaves_to_chance(&command)
-            || stores_by_numbers(&command);
+            || expires_soon(&command)
+            || stores_by_numbers(&command)
+            || !self.common.transactions && is_named(&command, "ltrim");
         if is_unfit { self.command(random) } else { command }
     }
 
@@ -77,7 +175,7 @@ impl Generator {
         for part in parts {
             match part {
                 Part::Literal(word) => command.push(literal(word, random)),
-                Part::Random(name) => command.push(self.random_word(name, random)),
+                Part::Random(name) => command.push(self.word(name, random)),
                 Part::Option(ways) if random.once_in(2) => options.push(random.pick(ways)),
                 Part::Option(_) => {}
                 Part::Repeat(parts) => {
@@ -93,7 +191,8 @@ impl Generator {
         }
     }
 
-    fn random_word(&self, name: &str, random: &mut Random) -> Vec<u8> {
+    /// A word of the pool of this name, or of a mixture of pools.
+    pub(crate) fn word(&self, name: &str, random: &mut Random) -> Vec<u8> {
         match name {
             "value" => self.random_value(random),
             "integer" if random.once_in(2) => digits(random.below(300) as i64 - 100),
@@ -113,7 +212,7 @@ impl Generator {
 
     fn random_value(&self, random: &mut Random) -> Vec<u8> {
         match random.below(6) {
-            0 | 1 => self.random_word("integer", random),
+            0 | 1 => self.word("integer", random),
             2 => self.pick("float", random),
             3 => self.pick("text", random),
             4 => vec![b'a' + random.below(26) as u8; *random.pick(&LENGTHS)],

@@ -116,6 +116,11 @@ pub(crate) const LINES: &[Line] = &[
     (1, "OBJECT FREQ key"),
     (1, "DUMP key"),
     (3, "RESTORE key restore_ttl dump [REPLACE] [ABSTTL] [IDLETIME integer] [FREQ integer]"),
+    // Transactions; whole ones are put together in `generate.rs`.
+    (1, "WATCH key..."),
+    (1, "UNWATCH"),
+    (1, "EXEC"),
+    (1, "DISCARD"),
     // Connection and server.
     (1, "PING [value]"),
     (1, "ECHO value"),

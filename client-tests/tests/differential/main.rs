@@ -10,8 +10,11 @@ mod generate;
 mod grammar;
 mod pair;
 mod pools;
+mod queue;
+mod script;
 mod shrink;
 mod state;
+mod wording;
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -28,7 +31,7 @@ use client_tests::{
 };
 
 use crate::{
-    generate::{Command, Generator},
+    generate::{Command, Common, Generator},
     pair::{Difference, Pair},
 };
 
@@ -52,8 +55,12 @@ fn run() -> Result<bool, String> {
         .build()
         .map_err(|error| format!("no runtime: {error}"))?;
     runtime.block_on(async {
-        let pair = Pair::start(&left, &right).await?;
-        Campaign::new(settings, pair).run().await
+        let mut pair = Pair::start(&left, &right).await?;
+        let common = pair.common().await?;
+        if !common.scripts {
+            println!("!! SKIPPED scripts: {} or {} has no EVAL", left.name, right.name);
+        }
+        Campaign::new(settings, pair, common).run().await
     })
 }
 
@@ -107,8 +114,8 @@ struct Campaign {
 }
 
 impl Campaign {
-    fn new(settings: Settings, pair: Pair) -> Self {
-        let generator = Generator::new();
+    fn new(settings: Settings, pair: Pair, common: Common) -> Self {
+        let generator = Generator::new(common);
         Self {
             settings,
             pair,
@@ -182,7 +189,7 @@ impl Campaign {
     ) {
         println!("FAILED round {round} in {protocol}, shortened to {} commands:", commands.len());
         for command in commands {
-            println!("    {}", shorten(&command_line(command), 400));
+            println!("    {}", shorten(&command_line(command), 1000));
         }
         println!("  {}", difference.what);
         println!("  {:14} {}", self.pair.left_name(), shorten(&difference.left, 600));

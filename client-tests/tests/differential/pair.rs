@@ -4,11 +4,20 @@ use std::collections::BTreeMap;
 
 use client_tests::{
     reply::{Protocol, Reply},
-    target::{Running, Target, identity::Identity},
+    target::{
+        Running, Target,
+        identity::{Identity, Product, Selector},
+    },
+    text,
     wire::{Wire, encode},
 };
 
-use crate::{compare, declared, generate::Command, state};
+use crate::{
+    compare, declared,
+    generate::{Command, Common},
+    queue::Queue,
+    state,
+};
 
 /// Small enough that neither side can be waiting for the other to read.
 const BATCH: usize = 50;
@@ -21,6 +30,13 @@ pub(crate) struct Difference {
     pub(crate) what: String,
     pub(crate) left: String,
     pub(crate) right: String,
+}
+
+impl Difference {
+    fn of_replies(after: usize, command: &Command, left: &Answer, right: &Answer) -> Self {
+        let what = format!("different replies to the last: {}", text::command_line(command));
+        Self { after, at_end: false, what, left: describe(left), right: describe(right) }
+    }
 }
 
 pub(crate) type DeclaredCounts = BTreeMap<&'static str, usize>;
@@ -44,6 +60,28 @@ impl Pair {
         Ok(Self { left: Side::start(left).await?, right: Side::start(right).await? })
     }
 
+    /// Asks both servers what they have, and knows the rest by their versions.
+    pub(crate) async fn common(&mut self) -> Result<Common, String> {
+        let ask = [words(&["COMMAND", "INFO", "EVAL"])];
+        let (left, right) = self.exchange(&ask, Protocol::Resp2).await?;
+        let has_scripts = |answers: &[Answer]| {
+            let rows = answers[0].as_ref().ok().and_then(Reply::elements).unwrap_or_default();
+            rows.iter().all(|row| !row.is_null())
+        };
+        let before_7_2 = Selector::parse("redis <7.2").expect("it is a selector");
+        let sides = self.identities();
+        let [left_is_valkey, right_is_valkey] = sides.map(|side| side.product == Product::Valkey);
+        Ok(Common {
+            transactions: left_is_valkey == right_is_valkey,
+            scripts: has_scripts(&left) && has_scripts(&right),
+            newer_scripts: !sides.iter().any(|side| before_7_2.selects(side)),
+        })
+    }
+
+    fn identities(&self) -> [&Identity; 2] {
+        [&self.left.identity, &self.right.identity]
+    }
+
     pub(crate) fn left_name(&self) -> &str {
         &self.left.name
     }
@@ -61,61 +99,67 @@ impl Pair {
     ) -> Result<Option<Difference>, String> {
         self.exchange(&beginning(), protocol).await?;
         let mut after = 0;
+        let mut queue = Queue::default();
         for batch in commands.chunks(BATCH) {
             let (left, right) = self.exchange(batch, protocol).await?;
             for (command, (left, right)) in batch.iter().zip(left.iter().zip(&right)) {
-                if let Some(difference) = self.compare(after, command, left, right, declared) {
+                let executed = left.as_ref().map(|reply| queue.follow(command, reply));
+                let executed = executed.unwrap_or_default();
+                if self.differs(command, &executed, left, right, declared) {
                     self.hang_up();
-                    return Ok(Some(difference));
+                    return Ok(Some(Difference::of_replies(after, command, left, right)));
                 }
                 after += 1;
             }
         }
+        self.exchange(&ending(), protocol).await?;
         let (left, right) = tokio::join!(
             state::read(&mut self.left, protocol),
             state::read(&mut self.right, protocol)
         );
-        Ok(state::compare(&left?, &right?).map(|(what, left, right)| Difference {
-            after,
-            at_end: true,
-            what,
-            left,
-            right,
-        }))
+        Ok(state::compare(&left?, &right?, self.identities())
+            .map(|(what, left, right)| Difference { after, at_end: true, what, left, right }))
     }
 
-    fn compare(
+    /// Whether the replies to a command differ, those that they hold to the commands that it executed included.
+    fn differs(
         &self,
-        after: usize,
         command: &Command,
+        executed: &[Command],
         left: &Answer,
         right: &Answer,
         declared: &mut DeclaredCounts,
-    ) -> Option<Difference> {
-        let same = match (left, right) {
-            (Ok(left), Ok(right)) => compare::agree(command, left, right),
-            (Err(left), Err(right)) => left == right,
-            _ => false,
-        };
-        if same {
-            return None;
-        }
-        if let (Ok(left), Ok(right)) = (left, right) {
-            let identities = [&self.left.identity, &self.right.identity];
-            if let Some(reason) = declared::reason(identities, command, left, right) {
-                *declared.entry(reason).or_default() += 1;
-                return None;
+    ) -> bool {
+        match (left, right) {
+            (Ok(Reply::Array(left)), Ok(Reply::Array(right)))
+                if left.len() == executed.len() && right.len() == executed.len() =>
+            {
+                let replies = left.iter().zip(right);
+                let mut all = executed.iter().zip(replies);
+                all.any(|(command, (left, right))| {
+                    self.reply_differs(command, left, right, declared)
+                })
             }
+            (Ok(left), Ok(right)) => self.reply_differs(command, left, right, declared),
+            (left, right) => left != right,
         }
-        let what =
-            format!("different replies to the last: {}", client_tests::text::command_line(command));
-        Some(Difference {
-            after,
-            at_end: false,
-            what,
-            left: describe(left),
-            right: describe(right),
-        })
+    }
+
+    fn reply_differs(
+        &self,
+        command: &Command,
+        left: &Reply,
+        right: &Reply,
+        declared: &mut DeclaredCounts,
+    ) -> bool {
+        if compare::agree(command, left, right) {
+            return false;
+        }
+        let reason = declared::reason(self.identities(), command, left, right);
+        if let Some(reason) = reason {
+            *declared.entry(reason).or_default() += 1;
+        }
+        reason.is_none()
     }
 
     async fn exchange(
@@ -147,12 +191,28 @@ fn describe(answer: &Answer) -> String {
     }
 }
 
-/// What makes a server and a connection like new.
+/// What makes a server and a connection like new. Of a script it is known in the end whether it was loaded by EVAL alone,
+/// which not every server remembers, so none is kept either.
 fn beginning() -> Vec<Command> {
-    [&["FLUSHALL"][..], &["SELECT", "0"], &["CLIENT", "SETNAME", ""]]
-        .iter()
-        .map(|words| words.iter().map(|word| word.as_bytes().to_vec()).collect())
-        .collect()
+    [
+        &["DISCARD"][..],
+        &["UNWATCH"],
+        &["FLUSHALL"],
+        &["SCRIPT", "FLUSH"],
+        &["SELECT", "0"],
+        &["CLIENT", "SETNAME", ""],
+    ]
+    .map(words)
+    .into()
+}
+
+/// What is left is read outside of any transaction.
+fn ending() -> [Command; 1] {
+    [words(&["DISCARD"])]
+}
+
+fn words(words: &[&str]) -> Command {
+    words.iter().map(|word| word.as_bytes().to_vec()).collect()
 }
 
 impl Side {

@@ -1,5 +1,7 @@
 //! Finds a shortest sequence that still differs: delta debugging.
 
+use std::ops::Range;
+
 use client_tests::reply::Protocol;
 
 use crate::{
@@ -16,31 +18,82 @@ pub(crate) async fn shrink(
     commands: Vec<Command>,
     protocol: Protocol,
 ) -> Result<Option<(Vec<Command>, Difference)>, String> {
-    let Some(mut difference) = replay(pair, &commands, protocol).await? else { return Ok(None) };
-    let mut shortest = commands;
-    let mut part = shortest.len().div_ceil(2);
-    while part > 0 {
-        let mut start = 0;
-        while start < shortest.len() && shortest.len() > 1 {
-            let mut fewer = shortest.clone();
-            fewer.drain(start..(start + part).min(fewer.len()));
-            match replay(pair, &fewer, protocol).await? {
-                Some(found) => {
-                    shortest = fewer;
-                    difference = found;
-                }
-                None => start += part,
-            }
-        }
-        part /= 2;
+    let Some(difference) = replay(pair, &commands, protocol).await? else { return Ok(None) };
+    let mut found = (commands, difference);
+    shrink_list(pair, &mut found, protocol, &Whole).await?;
+    for at in 0..found.0.len() {
+        shrink_list(pair, &mut found, protocol, &ScriptOf(at)).await?;
     }
     for _ in 0..CONFIRMATIONS {
-        match replay(pair, &shortest, protocol).await? {
-            Some(found) => difference = found,
+        match replay(pair, &found.0, protocol).await? {
+            Some(difference) => found.1 = difference,
             None => return Ok(None),
         }
     }
-    Ok(Some((shortest, difference)))
+    Ok(Some(found))
+}
+
+/// Something that consists of parts, most of which may turn out to be needless.
+trait Divisible {
+    fn parts(&self, commands: &[Command]) -> usize;
+    /// The commands without some of the parts.
+    fn without(&self, commands: &[Command], parts: Range<usize>) -> Vec<Command>;
+}
+
+/// All commands.
+struct Whole;
+
+impl Divisible for Whole {
+    fn parts(&self, commands: &[Command]) -> usize {
+        commands.len()
+    }
+
+    fn without(&self, commands: &[Command], parts: Range<usize>) -> Vec<Command> {
+        let mut fewer = commands.to_vec();
+        fewer.drain(parts);
+        fewer
+    }
+}
+
+/// The lines of the script of one command. What is no script any more fails alike everywhere, and is not taken.
+struct ScriptOf(usize);
+
+impl Divisible for ScriptOf {
+    fn parts(&self, commands: &[Command]) -> usize {
+        commands[self.0].get(1).map_or(0, |script| script.split(|byte| *byte == b'\n').count())
+    }
+
+    fn without(&self, commands: &[Command], parts: Range<usize>) -> Vec<Command> {
+        let mut shorter = commands.to_vec();
+        let script = &mut shorter[self.0][1];
+        let mut lines: Vec<&[u8]> = script.split(|byte| *byte == b'\n').collect();
+        lines.drain(parts);
+        *script = lines.join(&b'\n');
+        shorter
+    }
+}
+
+/// Leaves out half of the parts, then quarters, and in the end single ones, as long as the difference stays.
+async fn shrink_list(
+    pair: &mut Pair,
+    found: &mut (Vec<Command>, Difference),
+    protocol: Protocol,
+    divisible: &impl Divisible,
+) -> Result<(), String> {
+    let mut size = divisible.parts(&found.0).div_ceil(2);
+    while size > 0 {
+        let mut start = 0;
+        while start < divisible.parts(&found.0) && divisible.parts(&found.0) > 1 {
+            let end = (start + size).min(divisible.parts(&found.0));
+            let fewer = divisible.without(&found.0, start..end);
+            match replay(pair, &fewer, protocol).await? {
+                Some(difference) => *found = (fewer, difference),
+                None => start += size,
+            }
+        }
+        size /= 2;
+    }
+    Ok(())
 }
 
 async fn replay(

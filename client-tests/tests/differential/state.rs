@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use client_tests::{
     reply::{Protocol, Reply},
+    target::identity::Identity,
     text::quote,
 };
 
-use crate::{generate::Command, pair::Side};
+use crate::{declared, generate::Command, pair::Side};
 
 /// The databases that the grammar's commands reach.
 const DATABASES: [&str; 5] = ["0", "1", "2", "3", "15"];
@@ -49,12 +50,16 @@ pub(crate) async fn read(side: &mut Side, protocol: Protocol) -> Result<State, S
 }
 
 /// The first entry in which two states differ, and how.
-pub(crate) fn compare(left: &State, right: &State) -> Option<(String, String, String)> {
+pub(crate) fn compare(
+    left: &State,
+    right: &State,
+    identities: [&Identity; 2],
+) -> Option<(String, String, String)> {
     let keys = left.keys().chain(right.keys());
     for (database, key) in keys {
         let place = (database.clone(), key.clone());
         let same = match (left.get(&place), right.get(&place)) {
-            (Some(left), Some(right)) => left.agrees(right),
+            (Some(left), Some(right)) => left.agrees(right, identities),
             _ => false,
         };
         if !same {
@@ -89,16 +94,12 @@ impl Entry {
         }
     }
 
-    fn agrees(&self, other: &Self) -> bool {
+    fn agrees(&self, other: &Self, identities: [&Identity; 2]) -> bool {
         let (left, right) = (self.time_to_live_ms, other.time_to_live_ms);
         let times = left == right
             || (left >= 0 && right >= 0 && left.abs_diff(right) <= TOLERANCE_MS as u64);
-        times && self.kind == other.kind && self.encoding_agrees(other) && self.value == other.value
-    }
-
-    /// Valkey embeds longer strings than Redis; both are one allocation's concern.
-    fn encoding_agrees(&self, other: &Self) -> bool {
-        crate::declared::same_encoding(&self.encoding, &other.encoding)
+        let encodings = declared::encodings_agree(identities, &self.encoding, &other.encoding);
+        times && encodings && self.kind == other.kind && self.value == other.value
     }
 
     fn describe(&self) -> String {

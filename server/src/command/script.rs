@@ -105,12 +105,16 @@ fn evalsha_ro(call: &mut Call<'_>) -> Result<(), Error> {
 }
 
 fn evaluate_known(call: &mut Call<'_>, read_only: bool) -> Result<(), Error> {
+    const MISSING: Error = Error::coded("NOSCRIPT No matching script. Please use EVAL.");
     call.show_to_monitors();
+    if call.args.at(1).len() != Sha::DIGITS {
+        return Err(MISSING);
+    }
     let keys = key_count(call)?;
     let engine = call.engine;
     let mut state = engine.scripts.state();
     let found = Sha::parse(call.args.at(1)).and_then(|sha| state.cache().at_sha(sha));
-    let at = found.ok_or(Error::coded("NOSCRIPT No matching script. Please use EVAL."))?;
+    let at = found.ok_or(MISSING)?;
     state.run(at, call, read_only, keys)
 }
 

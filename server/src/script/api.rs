@@ -58,8 +58,19 @@ fn error_reply(lua: &Lua, args: MultiValue) -> Result<MultiValue, Raised> {
     let text = text.as_bytes();
     let text = up_to_nul(&text);
     let text = text.strip_prefix(b"-").unwrap_or(text);
-    let code: &[u8] = if text.contains(&b' ') { b"" } else { b"ERR " };
-    Ok(one(single_field(lua, "err", &[code, text].concat())?))
+    if text.contains(&b' ') {
+        return Ok(one(single_field(lua, "err", text)?));
+    }
+    let word = without_line_ends(text);
+    Ok(one(single_field(lua, "err", &[b"ERR ", word].concat())?))
+}
+
+/// A text without the ends of lines before and after it.
+fn without_line_ends(text: &[u8]) -> &[u8] {
+    let is_inside = |byte: &u8| !matches!(byte, b'\r' | b'\n');
+    let begin = text.iter().position(is_inside).unwrap_or(text.len());
+    let end = text.iter().rposition(is_inside).map_or(begin, |last| last + 1);
+    &text[begin..end]
 }
 
 fn status_reply(lua: &Lua, args: MultiValue) -> Result<MultiValue, Raised> {

@@ -30,13 +30,16 @@ const DIGITS: [u8; 256] = {
 pub(crate) struct Sha([u8; 20]);
 
 impl Sha {
+    /// How many digits it is written with.
+    pub(crate) const DIGITS: usize = 40;
+
     pub(crate) fn of(source: &[u8]) -> Self {
         Sha(Sha1::digest(source).into())
     }
 
     /// From the digits in any case; nothing if they are no digest.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
-        let digits: &[u8; 40] = text.try_into().ok()?;
+        let digits: &[u8; Self::DIGITS] = text.try_into().ok()?;
         let (mut bytes, mut seen) = ([0; 20], 0);
         for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
             let [high, low] = pair.map(|digit| DIGITS[usize::from(digit)]);
@@ -47,8 +50,8 @@ impl Sha {
     }
 
     /// In small letters.
-    pub(crate) fn digits(&self) -> [u8; 40] {
-        let mut digits = [0; 40];
+    pub(crate) fn digits(&self) -> [u8; Self::DIGITS] {
+        let mut digits = [0; Self::DIGITS];
         for (pair, byte) in digits.chunks_mut(2).zip(self.0) {
             pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
             pair[1] = b"0123456789abcdef"[usize::from(byte & 15)];
