@@ -151,7 +151,7 @@ static int locate (lua_State *L) {
 static int run (lua_State *L) {
   int status;
   luaL_checktype(L, 1, LUA_TFUNCTION);
-  lua_pushcfunction(L, locate);
+  lua_pushvalue(L, lua_upvalueindex(1));  /* `locate' */
   lua_insert(L, 1);
   lua_setmemorylimit(L, MEMORYLIMIT);
   status = lua_pcall(L, lua_gettop(L) - 2, 1, 1);
@@ -163,19 +163,17 @@ static int run (lua_State *L) {
 
 
 /*
-** Puts the values from one index up to another, which is left out, into the table
-** that a global variable has. The table is the same each time: when a script has
-** ended, nobody else knows it any more.
+** Puts the values from one index up to another, which is left out, into a table
+** that is the same each time: when a script has ended, nobody else knows it any
+** more.
 */
-static void collect (lua_State *L, const char *name, int from, int end) {
+static void collect (lua_State *L, int table, int from, int end) {
   int i;
-  lua_getfield(L, LUA_GLOBALSINDEX, name);
-  lua_renew(L, -1, end - from);
+  lua_renew(L, table, end - from);
   for (i = from; i < end; i++) {
     lua_pushvalue(L, i);
-    lua_rawseti(L, -2, i - from + 1);
+    lua_rawseti(L, table, i - from + 1);
   }
-  lua_pop(L, 1);
 }
 
 
@@ -186,8 +184,8 @@ static void collect (lua_State *L, const char *name, int from, int end) {
 static int runscript (lua_State *L) {
   int keys = 3 + lua_tointeger(L, 2);
   int end = lua_gettop(L) + 1;
-  collect(L, "KEYS", 3, keys);
-  collect(L, "ARGV", keys, end);
+  collect(L, lua_upvalueindex(2), 3, keys);
+  collect(L, lua_upvalueindex(3), keys, end);
   lua_settop(L, 1);
   return run(L);
 }
@@ -260,8 +258,6 @@ static int reveal (lua_State *L) {
 static const luaL_Reg hostlib[] = {
   {"protect", protect},
   {"reveal", reveal},
-  {"run", run},
-  {"runscript", runscript},
   {"wrap", wrap},
   {"wrapcall", wrapcall},
   {NULL, NULL}
@@ -270,6 +266,18 @@ static const luaL_Reg hostlib[] = {
 
 LUALIB_API int luaopen_host (lua_State *L) {
   luaL_register(L, "host", hostlib);
+  lua_pushcfunction(L, locate);
+  lua_pushcclosure(L, run, 1);
+  lua_setfield(L, -2, "run");
+  lua_pushcfunction(L, locate);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_setglobal(L, "KEYS");
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_setglobal(L, "ARGV");
+  lua_pushcclosure(L, runscript, 3);
+  lua_setfield(L, -2, "runscript");
   return 1;
 }
 

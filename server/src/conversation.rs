@@ -13,6 +13,7 @@ use bytes::buf::Limit;
 use bytes::{Bytes, BytesMut};
 
 use crate::clients::{ClientFlags, OverLimit};
+use crate::command::locate;
 use crate::config::{ClientClass, Param};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -133,7 +134,7 @@ impl Conversation {
         let requests = self.decoder.ready();
         if requests.len() >= WORTH_WARMING {
             run.release();
-            let keys = requests.filter_map(|args| args.get(1));
+            let keys = requests.filter_map(locate::likely_key);
             self.engine.keyspace.warm(keys, self.session.database(), &mut self.hashes);
         }
     }

@@ -19,6 +19,15 @@ pub(crate) fn keys<'a>(
     locate(command, args).map(move |located| args.at(located.index))
 }
 
+/// Where most requests have their first key, told by no more than the first letters of their names: to bring it
+/// near ahead, for which it may be wrong.
+pub(crate) fn likely_key(args: Args<'_>) -> Option<&[u8]> {
+    let runs_script = args.get(0)?.first_chunk().is_some_and(|letters: &[u8; 4]| {
+        letters.eq_ignore_ascii_case(b"eval") || letters.eq_ignore_ascii_case(b"fcal")
+    });
+    args.get(if runs_script { 3 } else { 1 })
+}
+
 /// Where the keys of a request are. What lies outside the request is left out: a handler
 /// refuses such a request when it parses it.
 pub(crate) fn locate(command: &'static Command, args: Args<'_>) -> impl Iterator<Item = Located> {

@@ -9,7 +9,8 @@ use std::fmt;
 use bstr::BStr;
 use mlua::debug::Debug;
 use mlua::{
-    HookTriggers, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Value, Variadic, VmState,
+    Either, HookTriggers, Lua, LuaOptions, LuaString, MultiValue, StdLib, Table, Value, Variadic,
+    VmState,
 };
 
 use super::raised::{Function, Raised};
@@ -137,9 +138,6 @@ impl Vm {
     fn begin() -> mlua::Result<(Self, Table)> {
         let lua = bare()?;
         let globals = lua.globals();
-        for name in KEYS_AND_ARGUMENTS {
-            globals.raw_set(name, lua.create_table()?)?;
-        }
         let tools: Table = globals.raw_get("host")?;
         globals.raw_remove("host")?;
         let vm = Vm {
@@ -248,7 +246,7 @@ impl Vm {
         keys: usize,
         args: impl Iterator<Item = &'a [u8]>,
     ) -> Result<Value, Failure> {
-        let args: Variadic<&BStr> = args.map(BStr::new).collect();
+        let args: Variadic<Either<&str, &BStr>> = args.map(text).collect();
         self.outcome(self.run_script.call((function, keys, args)))
     }
 
@@ -311,6 +309,14 @@ impl Vm {
     /// Gives back what nobody uses any more.
     pub(crate) fn tidy(&self) {
         let _ = self.lua.gc_collect();
+    }
+}
+
+/// A text for Lua, which takes UTF-8 with less ado.
+fn text(bytes: &[u8]) -> Either<&str, &BStr> {
+    match str::from_utf8(bytes) {
+        Ok(text) => Either::Left(text),
+        Err(_) => Either::Right(BStr::new(bytes)),
     }
 }
 
