@@ -26,8 +26,7 @@ RESP3, the same error texts in the same order of checks, the same limits; except
 It follows Redis 7.2 where versions differ, and reports that version to clients that ask.
 
 Every command takes all the options that Redis 7.2 knows for it. What is not listed does not exist
-yet: sorted sets, hashes, streams, scripts,
-persistence, replication and cluster mode are out for now. A command that does not exist gets the error that
+yet: sorted sets, hashes, streams, persistence, replication and cluster mode are out for now. A command that does not exist gets the error that
 Redis gives for a command that it does not know, so that clients that probe for features take it
 for an older server, and nothing is accepted without being done.
 
@@ -41,7 +40,14 @@ const DIFFERENCES: &[&str] = &[
      `COMMAND INFO` leaves out the `notes` of key specifications.",
     "There is one user, `default`, who may do everything. `ACL` only tells; it has no `SETUSER`, \
      `DELUSER`, `LOAD`, `SAVE` or `LOG`.",
-    "`SORT` and `SORT_RO` are not there yet; neither are `CLIENT TRACKING` and `CLIENT CACHING`.",
+    "Scripts find the table `redis` under the name `server` as well, as in Valkey, and `SCRIPT SHOW` is \
+     there. There is no debugger. `math.random` of functions and of scripts are two generators.",
+    "A script may keep 64 MB of Lua's memory, and one command's arguments or one reply of 512 MB; \
+     patterns go 1000 repeated items deep, and `cjson`, `cmsgpack` and `struct` make 64 MB in one \
+     call. Redis goes on until its memory or its stack ends.",
+    "While a script runs, requests that have nothing to do with keys are answered until \
+     `busy-reply-threshold` has passed; Redis answers nobody.",
+    "A library may have no two functions whose names differ in case alone.",
     "A client that reads nothing is read from no more once 32 MiB of replies wait for it; Redis goes \
      on until its memory ends.",
     "Parameters are text in UTF-8. One that asks for what redlet cannot do yet is refused with a \
