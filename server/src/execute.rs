@@ -156,8 +156,7 @@ fn run(
         flow: Flow::Continue,
         wish: None,
     };
-    let is_meant_for_busy = row.command.flags.contains(CommandFlags::ALLOW_BUSY);
-    if engine.scripts.running.is_away() && call.txn.holds_any() && !is_meant_for_busy {
+    if engine.scripts.running.is_away() && waits_for_script(&call) {
         return (Ok(()), call.redacted, Flow::Busy);
     }
     call.txn.observe(engine.wanted());
@@ -166,6 +165,12 @@ fn run(
         wait_or_serve(&mut call);
     }
     (result, call.redacted, call.flow)
+}
+
+/// Whether a request has to wait until a script has ended, which has let go of the shards for now.
+#[cold]
+fn waits_for_script(call: &Call<'_>) -> bool {
+    call.txn.holds_any() && !call.row.command.flags.contains(CommandFlags::ALLOW_BUSY)
 }
 
 /// Keeps a request for EXEC, if it may still be executed.
