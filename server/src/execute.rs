@@ -75,6 +75,9 @@ pub(crate) fn execute(
         }
         Err(error) => {
             held.release();
+            if args.at(0).eq_ignore_ascii_case(b"exec") {
+                show_to_monitors(engine, session, args);
+            }
             let error = engine.refuse_in_transaction(session, args.at(0), error);
             return refuse(engine, session, &error, output);
         }
@@ -393,6 +396,12 @@ fn feed_monitors<'a>(
     engine.monitors.feed(session.moment.now_us(), origin, words, limit);
 }
 
+fn show_to_monitors(engine: &Engine, session: &Session, args: Args<'_>) {
+    if engine.monitors.any() {
+        feed_monitors(engine, session, None, args.iter());
+    }
+}
+
 #[cold]
 fn note_slow<'a>(
     engine: &Engine,
@@ -456,7 +465,8 @@ impl Call<'_> {
         let inner = Inner { engine: self.engine, session: self.session, txn: &mut self.txn, reply };
         let flow = inner.execute(row, args, None);
         let asks_for_silence = self.session.replies != replies;
-        let is_off = self.session.replies == Replies::Off;
+        // Who has ended its own connection hears no more, though the rest is executed.
+        let is_off = self.session.replies == Replies::Off || self.flow == Flow::Close;
         if is_off || asks_for_silence && self.session.replies.are_silent() {
             self.reply.rewind(mark);
         }
@@ -480,9 +490,7 @@ impl Call<'_> {
 
     /// Shows the request to those who watch all requests, ahead of those that it executes itself.
     pub(crate) fn show_to_monitors(&self) {
-        if self.engine.monitors.any() {
-            feed_monitors(self.engine, self.session, None, self.args.iter());
-        }
+        show_to_monitors(self.engine, self.session, self.args);
     }
 
     /// Has the client wait. Who cannot be kept waiting has waited in vain.
