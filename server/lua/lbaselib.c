@@ -213,6 +213,7 @@ static int load_aux (lua_State *L, int status) {
 static int luaB_loadstring (lua_State *L) {
   size_t l;
   const char *s = luaL_checklstring(L, 1, &l);
+  lua_charge(L, (int)((l / 4) & INT_MAX));  /* (redlet) */
   const char *chunkname = luaL_optstring(L, 2, s);
   return load_aux(L, luaL_loadbuffer(L, s, l, chunkname));
 }

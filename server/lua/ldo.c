@@ -232,7 +232,7 @@ LUA_API size_t lua_setmemorylimit (lua_State *L, size_t limit) {
 ** Counts what takes as long as so many instructions (redlet).
 */
 LUA_API void lua_charge (lua_State *L, int steps) {
-  if (L->hookmask & LUA_MASKCOUNT)
+  if (steps > 0 && (L->hookmask & LUA_MASKCOUNT))
     L->hookcount = (L->hookcount > steps) ? L->hookcount - steps : 1;
 }
 

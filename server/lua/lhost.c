@@ -5,6 +5,7 @@
 ** libraries that are left out.
 */
 
+#include <limits.h>
 #include <time.h>
 
 #define lhost_c
@@ -25,6 +26,12 @@
 ** A call of the host takes as long as so many instructions, or longer.
 */
 #define CALLSTEPS	100
+#define BYTESPERSTEP	16
+
+/*
+** The host counts arguments from the end, and beyond 10000 there are other things.
+*/
+#define MOSTARGUMENTS	9000
 
 /*
 ** A host's function cannot raise values of Lua itself. It returns one of these
@@ -36,12 +43,13 @@
 
 
 static int raise (lua_State *L, void *mark) {
+  lua_settop(L, 3);  /* whatever the host has returned */
   if (mark == RAISE_ARGUMENT)
     return luaL_argerror(L, lua_tointeger(L, 2), lua_tostring(L, 3));
   if (mark == RAISE_TEXT) {
     luaL_where(L, 1);
     lua_insert(L, 2);
-    lua_settop(L, 3);
+    lua_settop(L, 3);  /* mark, position, text */
     lua_concat(L, 2);
   }
   else
@@ -51,11 +59,26 @@ static int raise (lua_State *L, void *mark) {
 
 
 /*
+** How long a call takes that does something with every byte of its arguments.
+*/
+static int callsteps (lua_State *L) {
+  size_t bytes = 0;
+  int i;
+  for (i = lua_gettop(L); i > 0; i--)
+    if (lua_type(L, i) == LUA_TSTRING) bytes += lua_objlen(L, i);
+  bytes /= BYTESPERSTEP;
+  return (bytes < INT_MAX - CALLSTEPS) ? CALLSTEPS + (int)bytes : INT_MAX;
+}
+
+
+/*
 ** Calls the host's function, which is its upvalue.
 */
 static int callhost (lua_State *L) {
   size_t limit = lua_setmemorylimit(L, 0);
-  lua_charge(L, CALLSTEPS);
+  if (lua_gettop(L) > MOSTARGUMENTS)
+    return luaL_error(L, "too many arguments");
+  lua_charge(L, callsteps(L));
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
   lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);

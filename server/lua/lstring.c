@@ -77,6 +77,8 @@ TString *luaS_newlstr (lua_State *L, const char *str, size_t l) {
   unsigned int h = cast(unsigned int, l);  /* seed */
   size_t step = 1;  /* every byte counts, so that tables have the order of Redis (redlet) */
   size_t l1;
+  if (l >= 4096)
+    lua_charge(L, (int)((l / 64) & MAX_INT));  /* (redlet) */
   for (l1=l; l1>=step; l1-=step)  /* compute hash */
     h = h ^ ((h<<5)+(h>>2)+cast(unsigned char, str[l1-1]));
   for (o = G(L)->strt.hash[lmod(h, G(L)->strt.size)];

@@ -285,6 +285,7 @@ static int singlematch (int c, const char *p, const char *ep) {
 */
 #define MAXMATCHDEPTH	1000
 #define MATCHSTEPS	(1 << 20)
+#define LONGCLASS	64
 
 static void matchsteps (MatchState *ms, size_t count) {
   ms->steps += count;
@@ -333,8 +334,11 @@ static const char *matchbalance (MatchState *ms, const char *s,
 static const char *max_expand (MatchState *ms, const char *s,
                                  const char *p, const char *ep) {
   ptrdiff_t i = 0;  /* counts maximum expand for item */
-  while ((s+i)<ms->src_end && singlematch(uchar(*(s+i)), p, ep))
+  while ((s+i)<ms->src_end && singlematch(uchar(*(s+i)), p, ep)) {
+    if (ep - p > LONGCLASS)
+      matchsteps(ms, (size_t)(ep - p));
     i++;
+  }
   matchsteps(ms, (size_t)i);
   /* keeps trying to match with the maximum repetitions */
   while (i>=0) {
@@ -447,7 +451,10 @@ static const char *domatch (MatchState *ms, const char *s, const char *p) {
     }
     default: dflt: {  /* it is a pattern item */
       const char *ep = classend(ms, p);  /* points to what is next */
-      int m = s<ms->src_end && singlematch(uchar(*s), p, ep);
+      int m;
+      if (ep - p > LONGCLASS)
+        matchsteps(ms, (size_t)(ep - p));
+      m = s<ms->src_end && singlematch(uchar(*s), p, ep);
       switch (*ep) {
         case '?': {  /* optional */
           const char *res;

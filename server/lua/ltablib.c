@@ -100,7 +100,7 @@ static int tinsert (lua_State *L) {
       int i;
       pos = luaL_checkint(L, 2);  /* 2nd argument is the position */
       if (pos > e) e = pos;  /* `grow' array if necessary */
-      else lua_charge(L, (e - pos) / 4);  /* (redlet) */
+      else lua_charge(L, (int)(((lua_Number)e - pos) / 4));  /* (redlet) */
       for (i = e; i > pos; i--) {  /* move up elements */
         lua_rawgeti(L, 1, i-1);
         lua_rawseti(L, 1, i);  /* t[i] = t[i-1] */
@@ -153,6 +153,8 @@ static int tconcat (lua_State *L) {
   i = luaL_optint(L, 3, 1);
   last = luaL_opt(L, luaL_checkint, 4, luaL_getn(L, 1));
   luaL_buffinit(L, &b);
+  if (i < last)
+    lua_charge(L, (int)(((lua_Number)last - i) / 4));  /* (redlet) */
   for (; i < last; i++) {
     addfield(L, &b, i);
     luaL_addlstring(&b, sep, lsep);

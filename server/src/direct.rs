@@ -66,7 +66,6 @@ impl Direct {
         if self.request.args().len() == 0 {
             return Err(Error::unknown_command(std::iter::empty()));
         }
-        self.session.moment.renew(&self.engine.clock);
         while self.execute_once() == Flow::Busy {
             std::thread::sleep(WAIT_FOR_SCRIPT);
         }
@@ -80,6 +79,7 @@ impl Direct {
 
     /// Executes the request, unless there is a script to wait for.
     fn execute_once(&mut self) -> Flow {
+        self.session.moment.renew(&self.engine.clock);
         let mut run = Run::new(&self.engine.keyspace);
         let args = self.request.args();
         execute(&self.engine, &mut self.session, args, &mut self.output, &mut run)

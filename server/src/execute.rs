@@ -159,8 +159,14 @@ fn run(
         flow: Flow::Continue,
         wish: None,
     };
-    if engine.scripts.running.is_away() && waits_for_script(&call) {
-        return (Ok(()), call.redacted, Flow::Busy);
+    if engine.scripts.running.is_away() && call.txn.holds_any() {
+        if !engine.scripts.running.is_late()
+            || !row.command.flags.contains(CommandFlags::ALLOW_BUSY)
+        {
+            return (Ok(()), call.redacted, Flow::Busy);
+        }
+        // For the script no time passes: nothing is over for it that was not when it began.
+        call.txn.stop_expiry();
     }
     call.txn.observe(engine.wanted());
     let result = call.perform();
@@ -168,12 +174,6 @@ fn run(
         wait_or_serve(&mut call);
     }
     (result, call.redacted, call.flow)
-}
-
-/// Whether a request has to wait until a script has ended, which has let go of the shards for now.
-#[cold]
-fn waits_for_script(call: &Call<'_>) -> bool {
-    call.txn.holds_any() && !call.row.command.flags.contains(CommandFlags::ALLOW_BUSY)
 }
 
 /// Keeps a request for EXEC, if it may still be executed.
@@ -463,7 +463,7 @@ impl Call<'_> {
         let (mark, replies) = (self.reply.mark(), self.session.replies);
         let reply = self.reply.lend(self.session.protocol());
         let inner = Inner { engine: self.engine, session: self.session, txn: &mut self.txn, reply };
-        let flow = inner.execute(row, args, None);
+        let (flow, _) = inner.execute(row, args, None);
         let asks_for_silence = self.session.replies != replies;
         // Who has ended its own connection hears no more, though the rest is executed.
         let is_off = self.session.replies == Replies::Off || self.flow == Flow::Close;
@@ -482,10 +482,11 @@ impl Call<'_> {
         args: Args<'_>,
         output: &mut Output,
         protocol: Protocol,
-    ) {
+    ) -> Duration {
         let reply = Reply::new(output, protocol);
         let inner = Inner { engine: self.engine, session: self.session, txn: &mut self.txn, reply };
-        inner.execute(row, args, Some("lua"));
+        let (_, spent_ns) = inner.execute(row, args, Some("lua"));
+        Duration::from_nanos(spent_ns)
     }
 
     /// Shows the request to those who watch all requests, ahead of those that it executes itself.
@@ -518,8 +519,14 @@ struct Inner<'a, 't> {
 }
 
 impl Inner<'_, '_> {
-    /// Executes it; `origin` is what monitors are shown in place of the client's address.
-    fn execute(self, row: &'static Registered, args: Args<'_>, origin: Option<&str>) -> Flow {
+    /// Executes it, and says in how many nanoseconds; `origin` is what monitors are shown in place of the client's
+    /// address.
+    fn execute(
+        self,
+        row: &'static Registered,
+        args: Args<'_>,
+        origin: Option<&str>,
+    ) -> (Flow, u64) {
         let Inner { engine, session, txn, mut reply } = self;
         let began_ns = engine.clock.monotonic_ns();
         let (mark, protocol) = (reply.mark(), reply.protocol());
@@ -549,6 +556,6 @@ impl Inner<'_, '_> {
         let tracked = engine.config.enabled(Param::LatencyTracking);
         session.tally.add(&engine.stats, Executed { row: row.id, tracked, spent_ns });
         account(engine, session, row, (spent_ns, origin), redacted.shown(args));
-        flow
+        (flow, spent_ns)
     }
 }

@@ -56,7 +56,12 @@ pub(crate) struct Request {
 }
 
 impl Request {
+    /// Forgets the arguments, and keeps room of a usual size for the next.
     pub(crate) fn clear(&mut self) {
+        const USUAL: usize = 64 * 1024;
+        if self.buffer.capacity() > USUAL || self.spans.capacity() > USUAL / size_of::<Span>() {
+            *self = Request::default();
+        }
         self.buffer.clear();
         self.spans.clear();
     }

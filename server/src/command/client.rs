@@ -292,7 +292,7 @@ fn describe(client: &Client, now_ms: i64) -> String {
         client.local_address,
         text(&names.name),
         (now_ms - client.created_ms) / 1000,
-        (now_ms - seen.last_used_ms.load(Ordering::Relaxed)) / 1000,
+        (now_ms - seen.last_used_ms.load(Ordering::Relaxed)).max(0) / 1000,
         flag_letters(client),
         seen.database.load(Ordering::Relaxed),
         seen.queued.load(Ordering::Relaxed),

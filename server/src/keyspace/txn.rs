@@ -638,6 +638,11 @@ impl Txn<'_> {
         (0..several.count()).for_each(|at| act(several.at_mut(at)));
     }
 
+    /// From here on, nothing is over whatever its deadline.
+    pub(crate) const fn stop_expiry(&mut self) {
+        self.now_ms = i64::MIN;
+    }
+
     /// Whether any shard is held.
     pub(crate) const fn holds_any(&self) -> bool {
         !matches!(self.guards, Guards::None)

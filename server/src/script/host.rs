@@ -3,6 +3,8 @@
 //! The functions that scripts call belong to the VM and outlive every request. What they work with is
 //! the request that runs the script, which is here, for its thread, while it does.
 
+use std::fmt;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mlua::{Lua, Value};
@@ -12,7 +14,7 @@ use super::library::Function;
 use super::raised::Raised;
 use super::running::Current;
 use super::shebang::ScriptFlags;
-use super::values;
+use super::{values, vm};
 use crate::clock::Stopwatch;
 use crate::command::args::Request;
 use crate::command::{CommandFlags, Registered, Table};
@@ -39,6 +41,25 @@ impl<'a> ReborrowMut<'a> for Hosting<'_> {
     }
 }
 
+/// Why a script is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    Killed,
+    /// The code of a library takes too long.
+    LoadTimeout,
+    ServerEnds,
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Ending::Killed => "Script killed by user with SCRIPT KILL...",
+            Ending::LoadTimeout => "FUNCTION LOAD timeout",
+            Ending::ServerEnds => "the server ends",
+        })
+    }
+}
+
 /// What a script calls a command with.
 pub(super) type Arguments<'a, 'v> = &'a mut dyn Iterator<Item = &'v Value>;
 
@@ -55,8 +76,8 @@ pub(super) trait Host {
     /// Takes part in a library that is being loaded.
     fn register(&mut self, function: Function) -> Result<(), Raised>;
 
-    /// Called every so often: whether the script may go on.
-    fn breathe(&mut self) -> Result<(), String>;
+    /// Called every so often: why the script may not go on.
+    fn breathe(&mut self) -> Result<(), Ending>;
 }
 
 /// Has Lua run with somebody to turn to.
@@ -76,7 +97,7 @@ pub(super) fn is_loading() -> bool {
     HOST.with(|host| host.0.is_loading())
 }
 
-pub(super) fn breathe() -> Result<(), String> {
+pub(super) fn breathe() -> Result<(), Ending> {
     HOST.with(|host| host.0.breathe())
 }
 
@@ -162,6 +183,8 @@ pub(super) struct ScriptHost<'h, 'c> {
     protocol: Protocol,
     buffers: Buffers,
     began: Option<Stopwatch>,
+    /// What its commands have taken.
+    spent: Duration,
     has_written: bool,
     is_away: bool,
     /// After how long another thread is asked to take this one's place.
@@ -182,6 +205,7 @@ impl<'h, 'c> ScriptHost<'h, 'c> {
             protocol: Protocol::Resp2,
             buffers,
             began: None,
+            spent: Duration::ZERO,
             has_written: false,
             is_away: false,
             next_handover: SLICE,
@@ -215,25 +239,28 @@ impl<'h, 'c> ScriptHost<'h, 'c> {
         Ok(row)
     }
 
-    fn execute(&mut self, row: &'static Registered) {
-        if row.command.flags.contains(CommandFlags::WRITE) {
-            self.has_written = true;
-            if self.is_away {
-                self.call.engine.scripts.running.note_written();
-            }
-        }
+    fn execute(&mut self, lua: &Lua, row: &'static Registered) -> Result<(), Raised> {
         if self.is_away {
+            self.note_away(row).map_err(|ending| vm::end(lua, ending))?;
             self.call.txn.hold_again();
         }
-        self.call.execute_for_script(
-            row,
-            self.buffers.request.args(),
-            &mut self.buffers.output,
-            self.protocol,
-        );
+        self.has_written |= row.command.flags.contains(CommandFlags::WRITE);
+        let Buffers { request, output } = &mut self.buffers;
+        let spent = self.call.execute_for_script(row, request.args(), output, self.protocol);
+        self.spent += spent;
         if self.is_away {
             self.call.txn.let_go();
+        } else if self.spent >= SLICE {
+            self.breathe().map_err(|ending| vm::end(lua, ending))?;
         }
+        Ok(())
+    }
+
+    /// What is killed executes nothing more, and what writes cannot be killed from then on.
+    fn note_away(&self, row: &Registered) -> Result<(), Ending> {
+        let running = &self.call.engine.scripts.running;
+        let writes = row.command.flags.contains(CommandFlags::WRITE);
+        if running.goes_on(writes) { Ok(()) } else { Err(Ending::Killed) }
     }
 
     /// Has others served while this goes on. That it takes effect is not certain, so it is done over again.
@@ -252,6 +279,8 @@ impl<'h, 'c> ScriptHost<'h, 'c> {
         let current = Current { request, function, since, has_written };
         self.call.engine.scripts.running.go_away(current);
         self.call.txn.let_go();
+        // Who waits for a script is not idle.
+        self.call.session.client.seen.last_used_ms.store(i64::MAX, Ordering::Relaxed);
         self.is_away = true;
         self.next_handover = since.elapsed();
     }
@@ -261,12 +290,12 @@ impl Host for ScriptHost<'_, '_> {
     fn command(&mut self, lua: &Lua, args: Arguments<'_, '_>) -> Result<Value, Raised> {
         read_arguments(args, &mut self.buffers.request)?;
         let row = self.admit()?;
-        self.execute(row);
+        self.buffers.output.clear();
+        self.execute(lua, row)?;
         let value = match self.buffers.output.in_one_piece() {
             Some(reply) => values::from_reply(lua, reply)?,
             None => values::from_reply(lua, &self.buffers.output.take())?,
         };
-        self.buffers.output.clear();
         Ok(value)
     }
 
@@ -282,23 +311,23 @@ impl Host for ScriptHost<'_, '_> {
         Err(Raised::reply("functions are registered while their library is loaded"))
     }
 
-    fn breathe(&mut self) -> Result<(), String> {
+    fn breathe(&mut self) -> Result<(), Ending> {
         let engine = self.call.engine;
         let since = *self.began.get_or_insert_with(Stopwatch::start);
         let running = &engine.scripts.running;
         if !engine.is_running() {
-            return Err("the server ends".to_owned());
+            return Err(Ending::ServerEnds);
         }
         if self.is_away {
             self.make_way(since);
-            if running.is_killed() && !self.has_written {
-                return Err("Script killed by user with SCRIPT KILL...".to_owned());
+            if running.is_killed() {
+                return Err(Ending::Killed);
             }
             let threshold_ms = engine.config.number(Param::BusyReplyThreshold);
             if !running.is_late() && since.elapsed().as_millis() as i64 >= threshold_ms {
                 running.be_late();
             }
-        } else if since.elapsed() >= SLICE {
+        } else if since.elapsed() >= SLICE || self.spent >= SLICE {
             self.go_away(since);
         }
         Ok(())

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use mlua::{Lua, MultiValue, Table, Value};
 
-use super::host::{self, Arguments, Host};
+use super::host::{self, Arguments, Ending, Host};
 use super::raised::Raised;
 use super::shebang::{self, NAMES, ScriptFlags, is_name};
 use super::vm::Vm;
@@ -224,11 +224,8 @@ impl Host for Loading {
         Ok(())
     }
 
-    fn breathe(&mut self) -> Result<(), String> {
-        if self.began.elapsed() > LONGEST_LOAD {
-            return Err("FUNCTION LOAD timeout".to_owned());
-        }
-        Ok(())
+    fn breathe(&mut self) -> Result<(), Ending> {
+        if self.began.elapsed() > LONGEST_LOAD { Err(Ending::LoadTimeout) } else { Ok(()) }
     }
 }
 

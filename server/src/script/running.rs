@@ -69,10 +69,14 @@ impl Running {
         self.changed.notify_waiters();
     }
 
-    pub(super) fn note_written(&self) {
-        if let Some(current) = &mut *self.current() {
-            current.has_written = true;
+    /// Whether the script may execute a command. One that writes makes sure that it is not killed afterwards.
+    pub(super) fn goes_on(&self, writes: bool) -> bool {
+        let mut current = self.current();
+        let is_killed = self.is_killed();
+        if let Some(current) = &mut *current {
+            current.has_written |= writes && !is_killed;
         }
+        !is_killed
     }
 
     /// The script has ended; it holds all shards again.

@@ -140,7 +140,7 @@ pub(super) fn write(
     let mut writer = Writer { reply, has_booleans, errors: Vec::new(), open: Vec::new(), begin };
     writer.value(value).map_err(|error| internal(&error))?;
     while let Some(level) = writer.open.last_mut() {
-        match level.next() {
+        match level.next().map_err(|error| internal(&error))? {
             Some(value) => writer.value(value).map_err(|error| internal(&error))?,
             None => _ = writer.open.pop(),
         }
@@ -155,13 +155,33 @@ fn internal(error: &mlua::Error) -> Error {
     Error::format(format_args!("the script's reply cannot be read: {error}"))
 }
 
+/// What is left of a table. The elements of an array stay in it, as there may be more of them than can be held at
+/// the same time.
+enum Level {
+    Array { table: Table, next: usize, length: usize },
+    Parts(std::vec::IntoIter<Value>),
+}
+
+impl Level {
+    fn next(&mut self) -> mlua::Result<Option<Value>> {
+        match self {
+            Level::Parts(parts) => Ok(parts.next()),
+            Level::Array { next, length, .. } if *next > *length => Ok(None),
+            Level::Array { table, next, .. } => {
+                *next += 1;
+                table.raw_get(*next - 1).map(Some)
+            }
+        }
+    }
+}
+
 /// Writes tables level by level, as deep as they are, without going into itself.
 struct Writer<'a> {
     reply: Reply<'a>,
     has_booleans: bool,
     errors: Vec<Error>,
     /// What is still to be written, the innermost last.
-    open: Vec<std::vec::IntoIter<Value>>,
+    open: Vec<Level>,
     begin: Mark,
 }
 
@@ -202,7 +222,7 @@ impl Writer<'_> {
         } else if let Value::Table(set) = table.raw_get("set")? {
             self.set(&set)?;
         } else {
-            self.array(table)?;
+            self.array(table.clone())?;
         }
         Ok(())
     }
@@ -212,7 +232,7 @@ impl Writer<'_> {
         let pairs = pairs?;
         self.reply.map(pairs.len());
         let parts: Vec<Value> = pairs.into_iter().flat_map(|(key, value)| [key, value]).collect();
-        self.open.push(parts.into_iter());
+        self.open.push(Level::Parts(parts.into_iter()));
         Ok(())
     }
 
@@ -220,7 +240,7 @@ impl Writer<'_> {
         let members: mlua::Result<Vec<(Value, Value)>> = set.pairs().collect();
         let members: Vec<Value> = members?.into_iter().map(|(member, _)| member).collect();
         self.reply.set(members.len());
-        self.open.push(members.into_iter());
+        self.open.push(Level::Parts(members.into_iter()));
         Ok(())
     }
 
@@ -240,16 +260,13 @@ impl Writer<'_> {
         Ok(true)
     }
 
-    fn array(&mut self, table: &Table) -> mlua::Result<()> {
-        let mut items = Vec::with_capacity(table.raw_len());
-        loop {
-            match table.raw_get(items.len() + 1)? {
-                Value::Nil => break,
-                item => items.push(item),
-            }
+    fn array(&mut self, table: Table) -> mlua::Result<()> {
+        let mut length = 0;
+        while !table.raw_get::<Value>(length + 1)?.is_nil() {
+            length += 1;
         }
-        self.reply.array(items.len());
-        self.open.push(items.into_iter());
+        self.reply.array(length);
+        self.open.push(Level::Array { table, next: 1, length });
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ use mlua::{
     VmState,
 };
 
+use super::host::Ending;
 use super::raised::{Function, Raised};
 use super::values::up_to_nul;
 use super::{api, bits, host, json, msgpack, structs};
@@ -70,13 +71,13 @@ pub(crate) struct Failure {
 /// The server ended the script, and says why.
 #[derive(Debug)]
 struct Ended {
-    reason: String,
+    why: Ending,
     place: Option<(Vec<u8>, i64)>,
 }
 
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.reason)
+        self.why.fmt(f)
     }
 }
 
@@ -151,7 +152,7 @@ impl Vm {
         vm.add_libraries(&tools)?;
         let every = HookTriggers::new().every_nth_instruction(INSTRUCTIONS);
         vm.lua.set_global_hook(every, |_, debug| {
-            host::breathe().map_err(|reason| ended(reason, debug))?;
+            host::breathe().map_err(|why| ended(why, debug))?;
             Ok(VmState::Continue)
         })?;
         Ok((vm, tools))
@@ -357,10 +358,18 @@ fn execute(lua: &Lua, words: Words) -> mlua::Result<Value> {
     }
 }
 
-fn ended(reason: String, debug: &Debug<'_>) -> mlua::Error {
+fn ended(why: Ending, debug: &Debug<'_>) -> mlua::Error {
     let source = debug.source().source.map(|source| source.as_bytes().to_vec());
     let line = debug.current_line().map(|line| line as i64);
-    mlua::Error::external(Ended { reason, place: source.zip(line) })
+    mlua::Error::external(Ended { why, place: source.zip(line) })
+}
+
+/// Ends a script that is executing a command, where it called it.
+pub(super) fn end(lua: &Lua, why: Ending) -> Raised {
+    /// The functions of the server between the command and the script.
+    const BETWEEN: usize = 2;
+    let error = lua.inspect_stack(BETWEEN, |debug| ended(why, debug));
+    Raised::Lua(error.unwrap_or_else(|| mlua::Error::external(Ended { why, place: None })))
 }
 
 impl Failure {
@@ -371,10 +380,14 @@ impl Failure {
     fn of(error: &mlua::Error) -> Self {
         match error.downcast_ref::<Ended>() {
             Some(ended) => {
-                let text = format!("ERR {}", ended.reason).into_bytes();
+                let text = format!("ERR {}", ended.why).into_bytes();
                 Failure { text, place: ended.place.clone(), is_counted: false }
             }
-            None => Failure::new(format!("ERR {error}").into_bytes()),
+            None => {
+                let text = error.to_string();
+                let first = text.lines().next().unwrap_or_default();
+                Failure::new(format!("ERR {first}").into_bytes())
+            }
         }
     }
 
