@@ -199,10 +199,20 @@ static int luaB_ipairs (lua_State *L) {
 }
 
 
+/*
+** What the host raises ends the script: nothing in it may catch it (redlet).
+*/
+static void rethrowhost (lua_State *L) {
+  if (lua_type(L, -1) == LUA_TUSERDATA)
+    lua_error(L);
+}
+
+
 static int load_aux (lua_State *L, int status) {
   if (status == 0)  /* OK? */
     return 1;
   else {
+    rethrowhost(L);  /* (redlet) */
     lua_pushnil(L);
     lua_insert(L, -2);  /* put before error message */
     return 2;  /* return nil plus error message */
@@ -230,6 +240,7 @@ static const char *generic_reader (lua_State *L, void *ud, size_t *size) {
   luaL_checkstack(L, 2, "too many nested functions");
   lua_pushvalue(L, 1);  /* get function */
   lua_call(L, 0, 1);  /* call it */
+  lua_spend(L, 1);  /* (redlet) */
   if (lua_isnil(L, -1)) {
     *size = 0;
     return NULL;
@@ -294,15 +305,6 @@ static int luaB_select (lua_State *L) {
     luaL_argcheck(L, 1 <= i, 1, "index out of range");
     return n - i;
   }
-}
-
-
-/*
-** What the host raises ends the script: nothing in it may catch it (redlet).
-*/
-static void rethrowhost (lua_State *L) {
-  if (lua_type(L, -1) == LUA_TUSERDATA)
-    lua_error(L);
 }
 
 
@@ -448,7 +450,9 @@ static int auxresume (lua_State *L, lua_State *co, int narg) {
   }
   lua_xmove(L, co, narg);
   lua_setlevel(L, co);
+  lua_sharecount(L, co);  /* (redlet) */
   status = lua_resume(co, narg);
+  lua_sharecount(co, L);
   if (status == 0 || status == LUA_YIELD) {
     int nres = lua_gettop(co);
     if (!lua_checkstack(L, nres + 1))

@@ -224,6 +224,8 @@ LUA_API size_t lua_setmemorylimit (lua_State *L, size_t limit) {
   global_State *g = G(L);
   size_t old = g->memorylimit;
   g->memorylimit = (limit == 0) ? MAX_LUMEM : limit;
+  if (limit > LUAI_NEARLIMIT && g->GCthreshold > g->memorylimit - LUAI_NEARLIMIT)
+    g->GCthreshold = g->memorylimit - LUAI_NEARLIMIT;  /* in time */
   return old;
 }
 
@@ -234,6 +236,43 @@ LUA_API size_t lua_setmemorylimit (lua_State *L, size_t limit) {
 LUA_API void lua_charge (lua_State *L, int steps) {
   if (steps > 0 && (L->hookmask & LUA_MASKCOUNT))
     L->hookcount = (L->hookcount > steps) ? L->hookcount - steps : 1;
+}
+
+
+/*
+** The same in a function of C that calls others over and over, which may be of C
+** too: asks the hook when it is time (redlet).
+*/
+LUA_API void lua_spend (lua_State *L, int steps) {
+  if (L->hookcount > steps)
+    lua_charge(L, steps);
+  else {
+    resethookcount(L);
+    lua_callcounthook(L);
+  }
+}
+
+
+/*
+** A coroutine counts on where the one that resumes it has got to, and the other
+** way round: many short ones take as long as a long one (redlet).
+*/
+LUA_API void lua_sharecount (lua_State *from, lua_State *to) {
+  to->hookcount = from->hookcount;
+}
+
+
+/*
+** Whether the host has brought more than there may be (redlet).
+*/
+LUA_API int lua_ismemoryfull (lua_State *L) {
+  return G(L)->totalbytes > G(L)->memorylimit;
+}
+
+
+LUA_API int lua_memoryerror (lua_State *L) {
+  luaD_throw(L, LUA_ERRMEM);
+  return 0;
 }
 
 

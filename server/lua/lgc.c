@@ -607,8 +607,30 @@ static l_mem singlestep (lua_State *L) {
 }
 
 
+/*
+** Near the limit of memory garbage must not fill what is left (redlet).
+*/
+static int isnearlimit (global_State *g) {
+  return g->totalbytes + LUAI_NEARLIMIT > g->memorylimit;
+}
+
+
+static void collectall (lua_State *L) {
+  global_State *g = G(L);
+  luaC_fullgc(L);
+  g->GCthreshold = g->totalbytes + 1024;
+  if (g->totalbytes < g->memorylimit)
+    g->GCthreshold += (g->memorylimit - g->totalbytes) / 2;
+  lua_charge(L, (int)(g->totalbytes / 64 < MAX_INT ? g->totalbytes / 64 : MAX_INT));
+}
+
+
 void luaC_step (lua_State *L) {
   global_State *g = G(L);
+  if (isnearlimit(g)) {
+    collectall(L);
+    return;
+  }
   l_mem lim = (GCSTEPSIZE/100) * g->gcstepmul;
   if (lim == 0)
     lim = (MAX_LUMEM-1)/2;  /* no limit */

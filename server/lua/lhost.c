@@ -18,9 +18,14 @@
 
 
 /*
-** What a script may make Lua keep.
+** What a script may make Lua keep beside what is there before.
 */
 #define MEMORYLIMIT	((size_t)64 * 1024 * 1024)
+
+/*
+** Who leaves more than this behind cleans up, and not the scripts that follow.
+*/
+#define MOSTLEFT	(MEMORYLIMIT / 4)
 
 /*
 ** A call of the host takes as long as so many instructions, or longer.
@@ -72,17 +77,31 @@ static int callsteps (lua_State *L) {
 
 
 /*
+** What the host brings counts like what the script makes, as soon as it is there.
+*/
+static void makeroom (lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT, 0);
+  lua_charge(L, INT_MAX);
+  if (lua_ismemoryfull(L))
+    lua_memoryerror(L);
+}
+
+
+/*
 ** Calls the host's function, which is its upvalue.
 */
 static int callhost (lua_State *L) {
-  size_t limit = lua_setmemorylimit(L, 0);
+  size_t limit;
   if (lua_gettop(L) > MOSTARGUMENTS)
     return luaL_error(L, "too many arguments");
+  limit = lua_setmemorylimit(L, 0);
   lua_charge(L, callsteps(L));
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_insert(L, 1);
   lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
   lua_setmemorylimit(L, limit);
+  if (lua_ismemoryfull(L))
+    makeroom(L);
   if (lua_type(L, 1) == LUA_TLIGHTUSERDATA) {
     void *mark = lua_touserdata(L, 1);
     if (mark >= RAISE_VALUE && mark <= RAISE_ARGUMENT)
@@ -166,6 +185,11 @@ static int locate (lua_State *L) {
 }
 
 
+static size_t memoryused (lua_State *L) {
+  return (size_t)lua_gc(L, LUA_GCCOUNT, 0) * 1024;
+}
+
+
 /*
 ** Calls a function for the host: true and its first result, or false and what
 ** `locate' made of the error, or false and the error itself if it is none of a
@@ -173,12 +197,15 @@ static int locate (lua_State *L) {
 */
 static int run (lua_State *L) {
   int status;
+  size_t before = memoryused(L);
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_pushvalue(L, lua_upvalueindex(1));  /* `locate' */
   lua_insert(L, 1);
-  lua_setmemorylimit(L, MEMORYLIMIT);
+  lua_setmemorylimit(L, before + MEMORYLIMIT);
   status = lua_pcall(L, lua_gettop(L) - 2, 1, 1);
   lua_setmemorylimit(L, 0);
+  if (memoryused(L) > before + MOSTLEFT)
+    lua_gc(L, LUA_GCCOLLECT, 0);
   lua_pushboolean(L, status == 0);
   lua_replace(L, 1);
   return 2;

@@ -681,6 +681,7 @@ static void add_value (MatchState *ms, luaL_Buffer *b, const char *s,
       break;
     }
   }
+  lua_spend(L, 1);  /* (redlet) */
   if (!lua_toboolean(L, -1)) {  /* nil or false? */
     lua_pop(L, 1);
     lua_pushlstring(L, s, e - s);  /* keep original text */

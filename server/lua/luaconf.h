@@ -464,6 +464,13 @@
 
 
 /*
+@@ LUAI_NEARLIMIT is how much below the limit of memory garbage is collected all
+@* at once (redlet).
+*/
+#define LUAI_NEARLIMIT	((size_t)32 * 1024 * 1024)
+
+
+/*
 @@ LUAI_MAXCCALLS is the maximum depth for nested C calls (short) and
 @* syntactical nested non-terminals in a program.
 */

@@ -246,8 +246,10 @@ static int lessequal (lua_State *L, const TValue *l, const TValue *r) {
     return luaG_ordererror(L, l, r);
   else if (ttisnumber(l))
     return luai_numle(nvalue(l), nvalue(r));
-  else if (ttisstring(l))
+  else if (ttisstring(l)) {
+    lua_charge(L, (int)((tsvalue(l)->len / 64) & MAX_INT));  /* (redlet) */
     return l_strcmp(rawtsvalue(l), rawtsvalue(r)) <= 0;
+  }
   else if ((res = call_orderTM(L, l, r, TM_LE)) != -1)  /* first try `le' */
     return res;
   else if ((res = call_orderTM(L, r, l, TM_LT)) != -1)  /* else try `lt' */
