@@ -268,6 +268,7 @@ impl Serving<'_> {
             redacted: Redacted::default(),
             flow: Flow::Continue,
             wish: None,
+            is_in_script: false,
         };
         let result = (waiter.row.command.run)(&mut call);
         let notes = call.txn.take_notes();

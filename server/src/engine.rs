@@ -45,6 +45,8 @@ pub(crate) struct Engine {
     /// The port that is listened on, 0 if none; known once the server has started.
     pub(crate) port: AtomicUsize,
     pub(crate) sweeps: AtomicBool,
+    /// Whether scripts may execute `DEBUG`.
+    pub(crate) scripts_may_debug: AtomicBool,
     pub(crate) peak_bytes: AtomicUsize,
     pub(crate) last_save_s: AtomicI64,
     state: watch::Sender<State>,
@@ -82,6 +84,7 @@ impl Engine {
             started_us: clock.now_us(),
             port: AtomicUsize::new(0),
             sweeps: AtomicBool::new(true),
+            scripts_may_debug: AtomicBool::new(false),
             peak_bytes: AtomicUsize::new(0),
             last_save_s: AtomicI64::new(clock.now_ms() / 1000),
             state: watch::Sender::new(State::Running),

@@ -96,10 +96,15 @@ impl Error {
         Self::quoting(before, name, &format!("'. Try {} HELP.", container.to_ascii_uppercase()))
     }
 
-    /// The word that counts in `INFO errorstats`.
+    /// The word that counts in `INFO errorstats`. What does not begin with a short word of its own counts as `ERR`.
     pub(crate) fn code(&self) -> String {
+        const LONGEST: usize = 30;
+        const LINE_ENDS: [char; 2] = ['\r', '\n'];
         let text = self.to_string();
-        text.split(' ').next().unwrap_or_default().to_owned()
+        // Line ends inside the text go out as spaces.
+        let word = text.trim_end_matches(LINE_ENDS).split_once([' ', '\r', '\n']);
+        let word = word.map(|(word, _)| word).filter(|word| word.len() <= LONGEST);
+        word.unwrap_or("ERR").to_owned()
     }
 
     /// The text that goes on the wire, without the leading `-` and the line end.

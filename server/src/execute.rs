@@ -35,6 +35,8 @@ pub(crate) struct Call<'a> {
     pub(crate) flow: Flow,
     /// What the client waits for, if it has to.
     pub(crate) wish: Option<Wish>,
+    /// Whether a script executes it.
+    pub(crate) is_in_script: bool,
 }
 
 /// How a connection goes on after a request.
@@ -158,6 +160,7 @@ fn run(
         redacted: Redacted::default(),
         flow: Flow::Continue,
         wish: None,
+        is_in_script: false,
     };
     if engine.scripts.running.is_away() && call.txn.holds_any() {
         if !engine.scripts.running.is_late()
@@ -541,6 +544,7 @@ impl Inner<'_, '_> {
             redacted: Redacted::default(),
             flow: Flow::Continue,
             wish: None,
+            is_in_script: origin.is_some(),
         };
         let result = call.perform();
         if call.txn.is_awaited() && call.may_have_written() {

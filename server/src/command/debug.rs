@@ -5,7 +5,7 @@
 //! where there is nothing here that could be any different.
 
 use std::ops::RangeInclusive;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::digest::Digest;
@@ -148,6 +148,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
         usage: "<0|1>",
         summary: "Stop or start removing expired keys that nobody asks for.",
         run: set_active_expire,
+    },
+    Subcommand {
+        name: "SET-DISABLE-DENY-SCRIPTS",
+        arguments: 1..=1,
+        usage: "<0|1>",
+        summary: "Let scripts execute DEBUG, or not; what else they may not execute stays so.",
+        run: set_disable_deny_scripts,
     },
     Subcommand {
         name: "SLEEP",
@@ -335,8 +342,17 @@ fn reload(call: &mut Call<'_>) -> Result<(), Error> {
 }
 
 fn set_active_expire(call: &mut Call<'_>) -> Result<(), Error> {
+    set_switch(call, &call.engine.sweeps)
+}
+
+fn set_disable_deny_scripts(call: &mut Call<'_>) -> Result<(), Error> {
+    set_switch(call, &call.engine.scripts_may_debug)
+}
+
+/// What is no number is 0.
+fn set_switch(call: &mut Call<'_>, switch: &AtomicBool) -> Result<(), Error> {
     let on = number::parse_integer(call.args.at(2)).unwrap_or(0) != 0;
-    call.engine.sweeps.store(on, Ordering::Relaxed);
+    switch.store(on, Ordering::Relaxed);
     call.reply.ok();
     Ok(())
 }

@@ -318,6 +318,10 @@ fn shutdown(call: &mut Call<'_>) -> Result<(), Error> {
     if options.abort {
         return Err(Error::err("No shutdown in progress."));
     }
+    let running = &call.engine.scripts.running;
+    if running.is_late() && !options.nosave {
+        return Err(running.busy());
+    }
     if options.save {
         tracing::error!("SHUTDOWN SAVE refused: redlet keeps its data in memory only so far");
         return Err(Error::err("Errors trying to SHUTDOWN. Check logs."));
@@ -329,24 +333,26 @@ fn shutdown(call: &mut Call<'_>) -> Result<(), Error> {
 
 #[derive(Default)]
 struct ShutdownOptions {
+    nosave: bool,
     save: bool,
     abort: bool,
 }
 
 impl ShutdownOptions {
     fn parse(call: &Call<'_>) -> Result<Self, Error> {
-        let (mut parsed, mut nosave, mut other) = (ShutdownOptions::default(), false, false);
+        let (mut parsed, mut other) = (ShutdownOptions::default(), false);
         let mut options = call.args.options(1);
         while let Some(word) = options.word() {
             match &*word {
-                b"NOSAVE" => nosave = true,
+                b"NOSAVE" => parsed.nosave = true,
                 b"SAVE" => parsed.save = true,
                 b"NOW" | b"FORCE" => other = true,
                 b"ABORT" => parsed.abort = true,
                 _ => return Err(Error::Syntax),
             }
         }
-        let contradicts = parsed.abort && (nosave || parsed.save || other);
-        if contradicts || (nosave && parsed.save) { Err(Error::Syntax) } else { Ok(parsed) }
+        let ShutdownOptions { nosave, save, abort } = parsed;
+        let contradicts = abort && (nosave || save || other);
+        if contradicts || (nosave && save) { Err(Error::Syntax) } else { Ok(parsed) }
     }
 }

@@ -94,6 +94,7 @@ struct Request<'a> {
     is_descending: bool,
     is_alphabetic: bool,
     destination: Option<&'a [u8]>,
+    is_in_script: bool,
 }
 
 /// What decides on the place of an element.
@@ -131,6 +132,7 @@ impl<'a> Request<'a> {
             is_descending: false,
             is_alphabetic: false,
             destination: None,
+            is_in_script: call.is_in_script,
         };
         let mut options = call.args.options(2);
         while let Some(word) = options.word() {
@@ -156,6 +158,11 @@ impl<'a> Request<'a> {
         let count = usize::try_from(self.count).unwrap_or(length);
         let part = start..start.saturating_add(count).min(length);
         Order { is_descending: self.is_descending, part }
+    }
+
+    /// Whether the same elements have to come in the same order every time.
+    const fn is_repeatable(&self) -> bool {
+        self.destination.is_some() || self.is_in_script
     }
 
     /// How much of texts is compared: what is stored must not depend on a locale, for which Redis
@@ -285,10 +292,9 @@ fn sort_by_elements<'t>(
     source: Source<'t>,
     order: &Order,
 ) -> Result<Vec<Text<'t>>, Error> {
-    // A set has no order to be kept, and what is stored should be the same every time.
-    let is_random = matches!(source, Source::Set(_)) && request.destination.is_some();
     let stays = matches!(request.by, By::Nothing);
-    if stays && !is_random {
+    let has_no_order = matches!(source, Source::Set(_)) && request.is_repeatable();
+    if stays && !has_no_order {
         return Ok(source.unsorted(order));
     }
     let elements = source.elements();

@@ -128,13 +128,9 @@ fn watch(call: &mut Call<'_>) -> Result<(), Error> {
     if call.session.transaction.queue.is_some() {
         return Err(Error::err("WATCH inside MULTI is not allowed"));
     }
-    let database = call.txn.database();
     for key in call.args.from(1) {
-        let watched = &mut call.session.transaction.watched;
-        if !watched.iter().any(|(at, known)| *at == database && &**known == key) {
-            watched.push((database, key.into()));
-            call.txn.watch(key, &call.session.client.watch);
-        }
+        let watched = call.txn.watch(key, &call.session.client.watch);
+        call.session.transaction.watched.extend(watched);
     }
     call.session.transaction.show(&call.session.client);
     call.reply.ok();

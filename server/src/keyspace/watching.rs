@@ -85,13 +85,36 @@ impl Shard {
 }
 
 impl Txn<'_> {
-    /// Watches a key of the selected database from now on.
-    pub(crate) fn watch(&mut self, key: &[u8], watch: &Arc<Watch>) {
+    /// Watches a key of the selected database from now on; nothing if it has been watched already.
+    pub(crate) fn watch(&mut self, key: &[u8], watch: &Arc<Watch>) -> Option<Watched> {
         let database = self.database();
         // What is over already has changed before.
         self.contains(key);
-        let watches = &mut self.shard_of_key_mut(key).interest.get_or_insert_default().watches;
-        watches.0.entry(key.into()).or_default().push((database, Arc::clone(watch)));
+        let interest = self.shard_of_key_mut(key).interest.get_or_insert_default();
+        let watchers = interest.watches.0.entry(key.into()).or_default();
+        if watchers.iter().any(|(at, other)| *at == database && Arc::ptr_eq(other, watch)) {
+            return None;
+        }
+        watchers.push((database, Arc::clone(watch)));
+        Some((database, key.into()))
+    }
+
+    /// Removes of all keys that somebody watches those from databases whose time is over. What nobody can see any
+    /// more does not change by coming to another database.
+    pub(super) fn expire_watched(&mut self, databases: [usize; 2]) {
+        let mut keys: Vec<Box<[u8]>> = Vec::new();
+        self.for_each_shard(|shard| {
+            let interest = shard.interest.iter();
+            keys.extend(interest.flat_map(|interest| interest.watches.0.keys().cloned()));
+        });
+        let selected = self.database();
+        for database in databases {
+            self.select(database);
+            for key in &keys {
+                self.contains(key);
+            }
+        }
+        self.select(selected);
     }
 
     /// Removes watched keys whose time is over meanwhile, and watches them no longer.

@@ -149,6 +149,7 @@ impl Txn<'_> {
     pub(crate) fn swap(&mut self, one: usize, other: usize) {
         let hasher = &self.keyspace.hasher;
         if one != other {
+            self.expire_watched([one, other]);
             self.for_each_shard(|shard| {
                 shard.touch_all(one, &[one, other], hasher);
                 shard.touch_all(other, &[one, other], hasher);

@@ -229,7 +229,9 @@ impl<'h, 'c> ScriptHost<'h, 'c> {
         if !row.command.accepts(args.len()) {
             return Err(Raised::reply("Wrong number of args calling Redis command from script"));
         }
-        if row.command.flags.contains(CommandFlags::NOSCRIPT) {
+        let is_debug = row.command.flags.contains(CommandFlags::PROTECTED);
+        let may_debug = is_debug && self.call.engine.scripts_may_debug.load(Ordering::Relaxed);
+        if row.command.flags.contains(CommandFlags::NOSCRIPT) && !may_debug {
             return Err(Raised::reply("This Redis command is not allowed from script"));
         }
         let writes = CommandFlags::WRITE.union(CommandFlags::MAY_REPLICATE);

@@ -3,7 +3,7 @@
 //! A library is loaded by running its code, which registers its functions. It is in effect as a whole or not
 //! at all.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +36,19 @@ pub(crate) struct Library {
     pub(crate) functions: Vec<Function>,
 }
 
+impl Library {
+    /// What it takes without what Lua keeps, about.
+    fn bytes(&self) -> usize {
+        let functions = self.functions.len() * size_of::<Function>();
+        self.code.len() + self.name.len() + size_of::<Library>() + functions
+    }
+
+    /// Its functions' names as they are looked for, in small letters.
+    fn function_names(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.functions.iter().map(|function| function.name.to_ascii_lowercase())
+    }
+}
+
 /// What is done with a library whose name is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Policy {
@@ -51,6 +64,10 @@ pub(crate) struct Libraries {
     by_name: BTreeMap<Vec<u8>, Library>,
     /// Where a function is, by its name in small letters.
     functions: HashMap<Vec<u8>, (Vec<u8>, usize)>,
+    /// What code and functions take, about.
+    bytes: usize,
+    /// How many have been removed since Lua was last tidied.
+    removed: usize,
 }
 
 impl Libraries {
@@ -62,13 +79,8 @@ impl Libraries {
         self.functions.len()
     }
 
-    /// What code and functions take, about.
-    pub(crate) fn bytes(&self) -> usize {
-        let bytes = |library: &Library| {
-            let functions = library.functions.len() * size_of::<Function>();
-            library.code.len() + library.name.len() + size_of::<Library>() + functions
-        };
-        self.all().map(bytes).sum()
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(crate) fn vm_bytes(&self) -> usize {
@@ -90,26 +102,27 @@ impl Libraries {
         }
         let library = self.run(name, code, text)?;
         let name = library.name.clone();
-        self.join(vec![library], Policy::Replace)?;
+        self.join(BTreeMap::from([(name.clone(), library)]), Policy::Replace)?;
         Ok(name)
     }
 
     /// Loads the libraries of a payload, or none of them.
     pub(crate) fn restore(&mut self, codes: &[Vec<u8>], policy: Policy) -> Result<(), Error> {
-        let mut fresh: Vec<Library> = Vec::new();
+        let mut fresh = BTreeMap::new();
         for code in codes {
             let (name, text) = shebang::library(code)?;
-            if fresh.iter().any(|library| library.name == name) {
+            if fresh.contains_key(&name) {
                 return Err(Error::quoting("Library '", &name, "' already exists"));
             }
-            fresh.push(self.run(name, code, text)?);
+            fresh.insert(name.clone(), self.run(name, code, text)?);
         }
         self.join(fresh, policy)
     }
 
     pub(crate) fn delete(&mut self, name: &[u8]) -> Result<(), Error> {
-        self.by_name.remove(name).ok_or(Error::err("Library not found"))?;
-        self.index();
+        if !self.remove(name) {
+            return Err(Error::err("Library not found"));
+        }
         self.tidy();
         Ok(())
     }
@@ -143,56 +156,83 @@ impl Libraries {
     }
 
     /// Puts libraries to those that are there, if nothing stands against it.
-    fn join(&mut self, fresh: Vec<Library>, policy: Policy) -> Result<(), Error> {
-        let mut joined = match policy {
-            Policy::Flush => BTreeMap::new(),
-            Policy::Append | Policy::Replace => self.by_name.clone(),
-        };
-        for library in fresh {
-            if policy == Policy::Append && joined.contains_key(&library.name) {
-                return Err(Error::quoting("Library ", &library.name, " already exists"));
+    fn join(&mut self, fresh: BTreeMap<Vec<u8>, Library>, policy: Policy) -> Result<(), Error> {
+        if policy == Policy::Append {
+            let taken = fresh.keys().find(|name| self.by_name.contains_key(*name));
+            if let Some(name) = taken {
+                return Err(Error::quoting("Library ", name, " already exists"));
             }
-            joined.insert(library.name.clone(), library);
         }
-        if let Some(name) = first_twice(&joined, &self.by_name) {
-            return Err(Error::quoting("Function ", &name, " already exists"));
+        if let Some(name) = self.first_twice(&fresh, policy) {
+            return Err(Error::quoting("Function ", name, " already exists"));
         }
-        self.by_name = joined;
-        self.index();
+        if policy == Policy::Flush {
+            self.remove_all();
+        }
+        // All that go do so first: a function may move from one library to another.
+        for name in fresh.keys() {
+            self.remove(name);
+        }
+        for library in fresh.into_values() {
+            self.add(library);
+        }
         self.tidy();
         Ok(())
     }
 
-    fn index(&mut self) {
-        let functions = self.by_name.iter().flat_map(|(library, loaded)| {
-            let names = loaded.functions.iter().map(|function| function.name.to_ascii_lowercase());
-            names.enumerate().map(|(at, name)| (name, (library.clone(), at)))
+    /// The name of a function that there would be twice, as the newer library spells it.
+    fn first_twice<'a>(
+        &self,
+        fresh: &'a BTreeMap<Vec<u8>, Library>,
+        policy: Policy,
+    ) -> Option<&'a [u8]> {
+        let stays = |library: &Vec<u8>| policy != Policy::Flush && !fresh.contains_key(library);
+        let mut seen = HashSet::new();
+        let mut functions = fresh.values().flat_map(|library| &library.functions);
+        let twice = functions.find(|function| {
+            let name = function.name.to_ascii_lowercase();
+            let of_another = self.functions.get(&name).is_some_and(|(library, _)| stays(library));
+            of_another || !seen.insert(name)
         });
-        self.functions = functions.collect();
+        twice.map(|function| &*function.name)
     }
 
-    fn tidy(&self) {
-        if let Some(vm) = &self.vm {
-            vm.tidy();
+    fn add(&mut self, library: Library) {
+        for (at, function) in library.function_names().enumerate() {
+            self.functions.insert(function, (library.name.clone(), at));
+        }
+        self.bytes += library.bytes();
+        self.by_name.insert(library.name.clone(), library);
+    }
+
+    /// Whether there was such a library.
+    fn remove(&mut self, name: &[u8]) -> bool {
+        let Some(library) = self.by_name.remove(name) else {
+            return false;
+        };
+        for function in library.function_names() {
+            self.functions.remove(&function);
+        }
+        self.bytes -= library.bytes();
+        self.removed += 1;
+        true
+    }
+
+    fn remove_all(&mut self) {
+        self.removed += self.by_name.len();
+        self.by_name.clear();
+        self.functions.clear();
+        self.bytes = 0;
+    }
+
+    /// Has Lua give back what removed libraries took, once they are as many as those that are left: Lua looks at
+    /// all that it has for that.
+    fn tidy(&mut self) {
+        if self.removed > 0 && self.removed >= self.by_name.len() {
+            self.vm.as_ref().inspect(|vm| vm.tidy());
+            self.removed = 0;
         }
     }
-}
-
-/// The name of a function that two libraries have, as the newer of them spells it.
-fn first_twice(
-    joined: &BTreeMap<Vec<u8>, Library>,
-    known: &BTreeMap<Vec<u8>, Library>,
-) -> Option<Vec<u8>> {
-    let is_known = |library: &&Library| {
-        let before = known.get(&library.name);
-        before.is_some_and(|before| Arc::ptr_eq(&before.code, &library.code))
-    };
-    let (old, new): (Vec<&Library>, Vec<&Library>) = joined.values().partition(is_known);
-    let mut seen = std::collections::HashSet::new();
-    let functions = old.into_iter().chain(new).flat_map(|library| &library.functions);
-    let twice =
-        functions.into_iter().find(|function| !seen.insert(function.name.to_ascii_lowercase()));
-    twice.map(|function| function.name.clone())
 }
 
 /// A library whose code runs.

@@ -378,17 +378,13 @@ impl Failure {
     }
 
     fn of(error: &mlua::Error) -> Self {
-        match error.downcast_ref::<Ended>() {
-            Some(ended) => {
-                let text = format!("ERR {}", ended.why).into_bytes();
-                Failure { text, place: ended.place.clone(), is_counted: false }
-            }
-            None => {
-                let text = error.to_string();
-                let first = text.lines().next().unwrap_or_default();
-                Failure::new(format!("ERR {first}").into_bytes())
-            }
+        if let Some(ended) = error.downcast_ref::<Ended>() {
+            let text = format!("ERR {}", ended.why).into_bytes();
+            return Failure { text, place: ended.place.clone(), is_counted: false };
         }
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        Failure::new(format!("ERR {first}").into_bytes())
     }
 
     /// The text with where it happened, and in which script or function.
