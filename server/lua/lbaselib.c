@@ -25,6 +25,8 @@
 
 static int luaB_tonumber (lua_State *L) {
   int base = luaL_optint(L, 2, 10);
+  if (lua_type(L, 1) == LUA_TSTRING)
+    lua_charge(L, (int)((lua_objlen(L, 1) / 8) & INT_MAX));  /* (redlet) */
   if (base == 10) {  /* standard conversion */
     luaL_checkany(L, 1);
     if (lua_isnumber(L, 1)) {

@@ -324,6 +324,10 @@ static void Arith (lua_State *L, StkId ra, const TValue *rb,
                    const TValue *rc, TMS op) {
   TValue tempb, tempc;
   const TValue *b, *c;
+  if (ttisstring(rb))  /* (redlet) */
+    lua_charge(L, (int)((tsvalue(rb)->len / 8) & MAX_INT));
+  if (ttisstring(rc))
+    lua_charge(L, (int)((tsvalue(rc)->len / 8) & MAX_INT));
   if ((b = luaV_tonumber(rb, &tempb)) != NULL &&
       (c = luaV_tonumber(rc, &tempc)) != NULL) {
     lua_Number nb = nvalue(b), nc = nvalue(c);

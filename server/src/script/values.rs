@@ -11,6 +11,9 @@ const DEEPEST: usize = 7995;
 /// What a script may answer at most.
 const LONGEST_REPLY: usize = 512 * 1024 * 1024;
 
+/// How many values it may have. A script's memory holds fewer, but a table may stand in a reply any number of times.
+const MOST_VALUES: usize = 8 << 20;
+
 /// A reply as a script gets it.
 pub(super) fn from_reply(lua: &Lua, reply: &[u8]) -> mlua::Result<Value> {
     Reader { lua, rest: reply }.value()
@@ -139,10 +142,15 @@ pub(super) fn write(
     let begin = reply.mark();
     let mut writer = Writer { reply, has_booleans, errors: Vec::new(), open: Vec::new(), begin };
     writer.value(value).map_err(|error| internal(&error))?;
+    let mut values = 1;
     while let Some(level) = writer.open.last_mut() {
         match level.next().map_err(|error| internal(&error))? {
             Some(value) => writer.value(value).map_err(|error| internal(&error))?,
             None => _ = writer.open.pop(),
+        }
+        values += 1;
+        if values > MOST_VALUES {
+            return Err(Error::err("the script's reply has more than 8388608 values"));
         }
         if writer.reply.written_since(writer.begin) > LONGEST_REPLY {
             return Err(Error::err("the script's reply is larger than 512 megabytes"));

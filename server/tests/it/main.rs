@@ -16,6 +16,7 @@ mod isolation;
 mod lifecycle;
 mod memory;
 mod scan;
+mod scripts;
 mod start_time;
 mod subscribers;
 mod time;
