@@ -100,7 +100,7 @@ impl Libraries {
         if self.by_name.contains_key(&name) && !replaces {
             return Err(Error::quoting("Library '", &name, "' already exists"));
         }
-        let library = self.run(name, code, text)?;
+        let library = self.run(name, (code, text), Stopwatch::start())?;
         let name = library.name.clone();
         self.join(BTreeMap::from([(name.clone(), library)]), Policy::Replace)?;
         Ok(name)
@@ -108,13 +108,13 @@ impl Libraries {
 
     /// Loads the libraries of a payload, or none of them.
     pub(crate) fn restore(&mut self, codes: &[Vec<u8>], policy: Policy) -> Result<(), Error> {
-        let mut fresh = BTreeMap::new();
+        let (mut fresh, began) = (BTreeMap::new(), Stopwatch::start());
         for code in codes {
             let (name, text) = shebang::library(code)?;
             if fresh.contains_key(&name) {
                 return Err(Error::quoting("Library '", &name, "' already exists"));
             }
-            fresh.insert(name.clone(), self.run(name, code, text)?);
+            fresh.insert(name.clone(), self.run(name, (code, text), began)?);
         }
         self.join(fresh, policy)
     }
@@ -132,8 +132,14 @@ impl Libraries {
         *self = Libraries::default();
     }
 
-    /// Runs the code of a library, which is part of nothing yet.
-    fn run(&mut self, name: Vec<u8>, code: &[u8], text: &[u8]) -> Result<Library, Error> {
+    /// Runs the code of a library, which is part of nothing yet. All that is loaded together has its time from
+    /// the same beginning.
+    fn run(
+        &mut self,
+        name: Vec<u8>,
+        (code, text): (&[u8], &[u8]),
+        began: Stopwatch,
+    ) -> Result<Library, Error> {
         if self.vm.is_none() {
             let vm = Vm::for_libraries()
                 .map_err(|error| Error::format(format_args!("functions cannot be run: {error}")))?;
@@ -143,7 +149,7 @@ impl Libraries {
         let main = vm.compile_library(text).map_err(|message| {
             Error::Err([&b"Error compiling function: "[..], &message].concat().into())
         })?;
-        let mut loading = Loading { began: Stopwatch::start(), functions: Vec::new() };
+        let mut loading = Loading { began, functions: Vec::new() };
         let ran = host::with(&mut loading, || vm.run_library(&main));
         ran.map_err(|failure| {
             let before = b"Error registering functions: ";
