@@ -132,7 +132,9 @@ fn function_load(call: &mut Call<'_>) -> Result<(), Error> {
         replaces = true;
     }
     let mut state = call.engine.scripts.state();
-    let name = state.libraries.load(call.args.at(last), replaces)?;
+    let (code, home) = (call.args.at(last), call.session.home);
+    let load = || state.libraries.load(code, replaces, home);
+    let name = call.engine.scripts.running.aside(&mut call.txn, load)?;
     call.engine.scripts.note(&state);
     call.txn.count_changes(1);
     call.reply.bulk(&name);
@@ -359,7 +361,9 @@ fn function_restore(call: &mut Call<'_>) -> Result<(), Error> {
     };
     let codes = libraries::parse(call.args.at(2)).map_err(payload_error)?;
     let mut state = call.engine.scripts.state();
-    state.libraries.restore(&codes, policy)?;
+    let home = call.session.home;
+    let restore = || state.libraries.restore(&codes, policy, home);
+    call.engine.scripts.running.aside(&mut call.txn, restore)?;
     call.engine.scripts.note(&state);
     call.txn.count_changes(1);
     call.reply.ok();

@@ -24,7 +24,7 @@ use crate::resp::{Output, Protocol};
 use crate::value::number;
 
 /// How long a script may keep others waiting; then it goes on beside them.
-const SLICE: Duration = Duration::from_millis(5);
+pub(super) const SLICE: Duration = Duration::from_millis(5);
 /// What the arguments of a command may take together.
 const LARGEST_REQUEST: usize = 512 * 1024 * 1024;
 

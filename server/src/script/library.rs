@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use mlua::{Lua, MultiValue, Table, Value};
 
-use super::host::{self, Arguments, Ending, Host};
+use super::host::{self, Arguments, Ending, Host, SLICE};
 use super::raised::Raised;
 use super::shebang::{self, NAMES, ScriptFlags, is_name};
 use super::vm::Vm;
 use crate::clock::Stopwatch;
 use crate::error::Error;
 use crate::resp::Protocol;
+use crate::session::Home;
 
 /// How long the code of a library may run.
 const LONGEST_LOAD: Duration = Duration::from_millis(500);
@@ -95,26 +96,36 @@ impl Libraries {
     }
 
     /// Loads a library; its name.
-    pub(crate) fn load(&mut self, code: &[u8], replaces: bool) -> Result<Vec<u8>, Error> {
+    pub(crate) fn load(
+        &mut self,
+        code: &[u8],
+        replaces: bool,
+        home: Home,
+    ) -> Result<Vec<u8>, Error> {
         let (name, text) = shebang::library(code)?;
         if self.by_name.contains_key(&name) && !replaces {
             return Err(Error::quoting("Library '", &name, "' already exists"));
         }
-        let library = self.run(name, (code, text), Stopwatch::start())?;
+        let library = self.run(name, (code, text), Loading::begin(home))?;
         let name = library.name.clone();
         self.join(BTreeMap::from([(name.clone(), library)]), Policy::Replace)?;
         Ok(name)
     }
 
     /// Loads the libraries of a payload, or none of them.
-    pub(crate) fn restore(&mut self, codes: &[Vec<u8>], policy: Policy) -> Result<(), Error> {
-        let (mut fresh, began) = (BTreeMap::new(), Stopwatch::start());
+    pub(crate) fn restore(
+        &mut self,
+        codes: &[Vec<u8>],
+        policy: Policy,
+        home: Home,
+    ) -> Result<(), Error> {
+        let (mut fresh, begin) = (BTreeMap::new(), Loading::begin(home));
         for code in codes {
             let (name, text) = shebang::library(code)?;
             if fresh.contains_key(&name) {
                 return Err(Error::quoting("Library '", &name, "' already exists"));
             }
-            fresh.insert(name.clone(), self.run(name, (code, text), began)?);
+            fresh.insert(name.clone(), self.run(name, (code, text), begin.clone())?);
         }
         self.join(fresh, policy)
     }
@@ -138,7 +149,7 @@ impl Libraries {
         &mut self,
         name: Vec<u8>,
         (code, text): (&[u8], &[u8]),
-        began: Stopwatch,
+        mut loading: Loading,
     ) -> Result<Library, Error> {
         if self.vm.is_none() {
             let vm = Vm::for_libraries()
@@ -149,7 +160,6 @@ impl Libraries {
         let main = vm.compile_library(text).map_err(|message| {
             Error::Err([&b"Error compiling function: "[..], &message].concat().into())
         })?;
-        let mut loading = Loading { began, functions: Vec::new() };
         let ran = host::with(&mut loading, || vm.run_library(&main));
         ran.map_err(|failure| {
             let before = b"Error registering functions: ";
@@ -242,9 +252,19 @@ impl Libraries {
 }
 
 /// A library whose code runs.
+#[derive(Clone)]
 struct Loading {
     began: Stopwatch,
+    home: Home,
+    has_made_way: bool,
     functions: Vec<Function>,
+}
+
+impl Loading {
+    fn begin(home: Home) -> Self {
+        let began = Stopwatch::start();
+        Loading { began, home, has_made_way: false, functions: Vec::new() }
+    }
 }
 
 impl Host for Loading {
@@ -271,7 +291,12 @@ impl Host for Loading {
     }
 
     fn breathe(&mut self) -> Result<(), Ending> {
-        if self.began.elapsed() > LONGEST_LOAD { Err(Ending::LoadTimeout) } else { Ok(()) }
+        let elapsed = self.began.elapsed();
+        if elapsed > SLICE && !self.has_made_way {
+            self.has_made_way = true;
+            self.home.make_way();
+        }
+        if elapsed > LONGEST_LOAD { Err(Ending::LoadTimeout) } else { Ok(()) }
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use crate::clock::Stopwatch;
 use crate::error::Error;
+use crate::keyspace::Txn;
 
 /// No script is away.
 const NONE: u8 = 0;
@@ -61,6 +62,11 @@ impl Running {
     pub(super) fn go_away(&self, current: Current) {
         *self.current() = Some(current);
         self.is_killed.store(false, Ordering::Relaxed);
+        self.phase.store(AWAY, Ordering::Relaxed);
+    }
+
+    /// The same for what has its own time limit and cannot be ended from outside.
+    fn step_aside(&self) {
         self.phase.store(AWAY, Ordering::Relaxed);
     }
 
@@ -129,6 +135,16 @@ impl Running {
             }
             changed.await;
         }
+    }
+
+    /// Does something that takes its time, with the shards let go and nobody else at them.
+    pub(crate) fn aside<T>(&self, txn: &mut Txn<'_>, act: impl FnOnce() -> T) -> T {
+        self.step_aside();
+        txn.let_go();
+        let result = act();
+        txn.hold_again();
+        self.come_back();
+        result
     }
 
     fn current(&self) -> MutexGuard<'_, Option<Current>> {
