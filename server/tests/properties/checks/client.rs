@@ -119,7 +119,10 @@ impl CheckedClient {
             // Whoever monitors already hears nothing more about it, and whoever asked for silence
             // perhaps not even why the connection ends.
             (Hearing::All, [b"client", b"reply", b"off" | b"skip"] | [b"monitor"])
-            | (Hearing::Nothing | Hearing::NotNext, []) => counted.replies.min(1),
+            | (Hearing::Nothing | Hearing::NotNext, [] | [b"client", b"reply", b"on"]) => {
+                // What asks for replies again may wait for EXEC, unheard.
+                counted.replies.min(1)
+            }
             (Hearing::All, [b"shutdown" | b"post" | b"host:", ..]) if is_last => 0,
             (_, [b"client", b"reply", b"on"] | [b"reset"]) | (Hearing::All, _) => 1,
             (Hearing::Nothing | Hearing::NotNext, _) => 0,
@@ -137,7 +140,8 @@ impl Hearing {
     /// After a request that got so many replies.
     fn after(self, words: &[&[u8]], replies: usize) -> Self {
         match (self, words) {
-            (_, [b"client", b"reply", b"on"] | [b"reset"]) => Hearing::All,
+            (_, [b"client", b"reply", b"on"]) if replies > 0 => Hearing::All,
+            (_, [b"reset"]) => Hearing::All,
             (_, [b"client", b"reply", b"off"]) if replies == 0 => Hearing::Nothing,
             (Hearing::Nothing, _) => Hearing::Nothing,
             (_, [b"client", b"reply", b"skip"]) if replies == 0 => Hearing::NotNext,
