@@ -194,15 +194,15 @@ static int sort_comp (lua_State *L, int a, int b) {
     lua_pop(L, 1);
     return res;
   }
-  else  /* a < b? */
+  else {  /* a < b? */
+    lua_spend(L, 1);  /* (redlet) */
     return lua_lessthan(L, a, b);
+  }
 }
 
 static void auxsort (lua_State *L, int l, int u) {
   while (l < u) {  /* for tail recursion */
     int i, j;
-    if (u - l > 1000)
-      lua_callcounthook(L);  /* (redlet) */
     /* sort elements a[l], a[(l+u)/2] and a[u] */
     lua_rawgeti(L, 1, l);
     lua_rawgeti(L, 1, u);

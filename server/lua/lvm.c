@@ -231,7 +231,8 @@ int luaV_lessthan (lua_State *L, const TValue *l, const TValue *r) {
   else if (ttisnumber(l))
     return luai_numlt(nvalue(l), nvalue(r));
   else if (ttisstring(l)) {
-    lua_charge(L, (int)((tsvalue(l)->len / 64) & MAX_INT));  /* (redlet) */
+    if (tsvalue(l)->len >= 64)  /* (redlet) */
+      lua_charge(L, (int)((tsvalue(l)->len / 64) & MAX_INT));
     return l_strcmp(rawtsvalue(l), rawtsvalue(r)) < 0;
   }
   else if ((res = call_orderTM(L, l, r, TM_LT)) != -1)
@@ -247,7 +248,8 @@ static int lessequal (lua_State *L, const TValue *l, const TValue *r) {
   else if (ttisnumber(l))
     return luai_numle(nvalue(l), nvalue(r));
   else if (ttisstring(l)) {
-    lua_charge(L, (int)((tsvalue(l)->len / 64) & MAX_INT));  /* (redlet) */
+    if (tsvalue(l)->len >= 64)  /* (redlet) */
+      lua_charge(L, (int)((tsvalue(l)->len / 64) & MAX_INT));
     return l_strcmp(rawtsvalue(l), rawtsvalue(r)) <= 0;
   }
   else if ((res = call_orderTM(L, l, r, TM_LE)) != -1)  /* first try `le' */
