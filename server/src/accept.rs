@@ -18,7 +18,8 @@ use crate::clock::Moment;
 use crate::config::Param;
 use crate::connection::Connection;
 use crate::engine::Engine;
-use crate::session::{Home, Session};
+use crate::home::Home;
+use crate::session::Session;
 
 /// How long accepting rests when the system refuses, for want of descriptors for example.
 const REST: Duration = Duration::from_millis(50);

@@ -18,7 +18,8 @@ use tokio::task::spawn_blocking;
 use crate::clients::Delivery;
 use crate::conversation::{Conversation, Wait};
 use crate::engine::Engine;
-use crate::session::{Home, Session};
+use crate::home::Home;
+use crate::session::Session;
 
 const SLICES: usize = 16;
 
@@ -79,7 +80,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             if self.waiting.is_none() {
                 let mut wait = self.conversation.execute_pending();
-                while wait == Some(Wait::Elsewhere) {
+                if wait == Some(Wait::Elsewhere) {
                     let Some(back) = self.execute_elsewhere().await else {
                         return;
                     };
@@ -100,7 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.waiting = Some(match wait {
             Wait::Pause => Box::pin(async move { engine.pause.wait(&engine.clock).await }),
             Wait::Script => Box::pin(async move { engine.scripts.running.wait().await }),
-            Wait::Elsewhere => Box::pin(std::future::ready(())),
+            Wait::Elsewhere => unreachable!("a thread that may be kept long executes everything"),
             Wait::Time(duration) => Box::pin(async move { engine.clock.sleep(duration).await }),
             Wait::Answer(i64::MAX) => Box::pin(pending()),
             Wait::Answer(deadline_ms) => {

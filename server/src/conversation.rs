@@ -164,7 +164,10 @@ impl Conversation {
                 self.session.client.raise(ClientFlags::WAITING);
                 return Some(Wait::Pause);
             }
-            Flow::Busy => return Some(Wait::Script),
+            Flow::Busy => {
+                self.session.client.raise(ClientFlags::WAITING);
+                return Some(Wait::Script);
+            }
             Flow::Elsewhere => return Some(Wait::Elsewhere),
         }
         self.decoder.finish();

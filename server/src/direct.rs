@@ -14,9 +14,10 @@ use crate::command::args::Request;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::execute::{Flow, execute};
+use crate::home::Home;
 use crate::keyspace::Run;
 use crate::resp::{Output, Protocol};
-use crate::session::{Home, Session};
+use crate::session::Session;
 use crate::value::number;
 
 /// How long a direct call waits before it looks again whether a script has ended.

@@ -12,12 +12,13 @@ use crate::command::{Args, CommandFlags, Locks, Registered, Table, locate};
 use crate::config::{ClientClass, Param};
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::home::Home;
 use crate::keyspace::{Run, Scope, Txn, Uses};
 use crate::latency::Spike;
 use crate::monitor::Redacted;
 use crate::resp::{Mark, Output, Protocol, Reply};
 use crate::script;
-use crate::session::{Home, Replies, Session};
+use crate::session::{Replies, Session};
 use crate::slowlog::{SlowRequest, abridge};
 use crate::stats::Executed;
 
@@ -222,10 +223,6 @@ fn admit(session: &Session, engine: &Engine, args: Args<'_>) -> Result<&'static 
         count_rejected(engine, row);
         return Err(Error::WrongArity(row.name.clone()));
     }
-    if engine.scripts.running.is_late() && !row.command.flags.contains(CommandFlags::ALLOW_BUSY) {
-        count_rejected(engine, row);
-        return Err(engine.scripts.running.busy());
-    }
     if row.command.flags.contains(CommandFlags::PROTECTED) && !session.direct {
         admit_protected(engine, session, row.command.name)?;
     }
@@ -252,6 +249,10 @@ fn admit(session: &Session, engine: &Engine, args: Args<'_>) -> Result<&'static 
     if row.command.flags.intersects(touches_keys) && session.client.has(ClientFlags::MONITOR) {
         count_rejected(engine, row);
         return Err(Error::err("Replica can't interact with the keyspace"));
+    }
+    if engine.scripts.running.is_late() && !row.command.flags.contains(CommandFlags::ALLOW_BUSY) {
+        count_rejected(engine, row);
+        return Err(engine.scripts.running.busy());
     }
     Ok(row)
 }

@@ -120,7 +120,7 @@ impl Engine {
         let client =
             Client::new(id, format!("memory:{id}"), "memory:0".to_owned(), moment.now_ms());
         let mut inner = session::Session::new(Arc::new(client), !engine.has_password(), moment);
-        inner.home = session::Home::Spare;
+        inner.home = crate::home::Home::Spare;
         engine.clients.add(&inner.client);
         (engine, inner)
     }

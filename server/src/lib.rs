@@ -60,6 +60,7 @@ mod direct;
 mod engine;
 mod error;
 mod execute;
+mod home;
 mod journal;
 mod keyspace;
 mod latency;

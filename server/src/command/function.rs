@@ -56,13 +56,13 @@ fn fcall_ro(call: &mut Call<'_>) -> Result<(), Error> {
 
 fn call_function(call: &mut Call<'_>, read_only: bool) -> Result<(), Error> {
     call.show_to_monitors();
-    let state = call.engine.scripts.state();
+    let mut state = call.engine.scripts.state();
     let name = call.args.at(1);
     if state.libraries.function(name).is_none() {
         return Err(Error::err("Function not found"));
     }
     let keys = key_count(call)?;
-    state.libraries.call(name, call, read_only, keys)
+    state.run_function(name, call, read_only, keys)
 }
 
 fn key_count(call: &Call<'_>) -> Result<usize, Error> {

@@ -250,7 +250,7 @@ fn script_load(call: &mut Call<'_>) -> Result<(), Error> {
     let source = call.args.at(2);
     let mut state = call.engine.scripts.state();
     let at = state.load(source, false)?;
-    let digits = state.keep(at);
+    let digits = state.digest(at);
     call.engine.scripts.note(&state);
     call.reply.bulk(&digits);
     Ok(())

@@ -15,8 +15,8 @@ use super::shebang::{self, NAMES, ScriptFlags, is_name};
 use super::vm::Vm;
 use crate::clock::Stopwatch;
 use crate::error::Error;
+use crate::home::Home;
 use crate::resp::Protocol;
-use crate::session::Home;
 
 /// How long the code of a library may run.
 const LONGEST_LOAD: Duration = Duration::from_millis(500);

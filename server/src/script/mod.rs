@@ -41,7 +41,7 @@ use vm::{Failure, Vm};
 
 /// Everything of one server that has to do with scripts.
 pub(crate) struct Scripts {
-    /// Whoever looks at it holds all shards, so that nobody has to wait for a script that runs.
+    /// Whoever waits for it holds all shards, and so finds no script running.
     state: Mutex<State>,
     pub(crate) running: Running,
     pub(crate) figures: Figures,
@@ -141,8 +141,8 @@ impl State {
         Ok(self.cache.add(script))
     }
 
-    /// Keeps the script at a place whatever else comes; its digest.
-    pub(crate) fn keep(&mut self, at: usize) -> [u8; 40] {
+    /// The digest of the script at a place, which counts as used.
+    pub(crate) fn digest(&mut self, at: usize) -> [u8; Sha::DIGITS] {
         self.cache.used(at).sha.digits()
     }
 
@@ -181,24 +181,22 @@ impl State {
         let ended = hosted(call, flags, None, &mut self.buffers, run);
         ended.map_err(|failure| error(failure, &script.sha.digits()))
     }
-}
 
-impl Libraries {
-    /// Runs the function that a client calls. Of the arguments from the third on, so many are keys.
-    pub(crate) fn call(
-        &self,
+    /// Runs a function of a library in the same way.
+    pub(crate) fn run_function(
+        &mut self,
         name: &[u8],
         call: &mut Call<'_>,
         read_only: bool,
         keys: usize,
     ) -> Result<(), Error> {
-        let (function, vm) = self.function(name).ok_or(Error::err("Function not found"))?;
+        let found = self.libraries.function(name);
+        let (function, vm) = found.ok_or(Error::err("Function not found"))?;
         let flags = allowed(function.flags, read_only)?;
         let args: Args<'_> = call.args;
         let (keys, args) = (args.from(3).take(keys), args.from(3).skip(keys));
         let run = || vm.run_function(&function.callback, keys, args);
-        let mut buffers = Buffers::default();
-        let ended = hosted(call, flags, Some(&function.name), &mut buffers, run);
+        let ended = hosted(call, flags, Some(&function.name), &mut self.buffers, run);
         ended.map_err(|failure| error(failure, &function.name))
     }
 }
@@ -206,18 +204,11 @@ impl Libraries {
 /// Whether a request that runs a script or function may change anything. What is not known for
 /// now counts as if it might.
 pub(crate) fn may_write(scripts: &Scripts, args: Args<'_>) -> bool {
+    let (state, what) = (scripts.state.try_lock().ok(), args.at(1));
     let flags = match &*args.at(0).to_ascii_lowercase() {
-        b"eval" => shebang::parse(args.at(1)).ok().map(|(flags, _)| flags),
-        b"evalsha" => scripts
-            .state
-            .try_lock()
-            .ok()
-            .and_then(|state| Some(state.cache.get(Sha::parse(args.at(1))?)?.flags)),
-        b"fcall" => scripts
-            .state
-            .try_lock()
-            .ok()
-            .and_then(|state| Some(state.libraries.function(args.at(1))?.0.flags)),
+        b"eval" => shebang::parse(what).ok().map(|(flags, _)| flags),
+        b"evalsha" => state.and_then(|state| Some(state.cache.get(Sha::parse(what)?)?.flags)),
+        b"fcall" => state.and_then(|state| Some(state.libraries.function(what)?.0.flags)),
         _ => return false,
     };
     flags.is_none_or(|flags| !flags.contains(ScriptFlags::NO_WRITES))
@@ -244,6 +235,9 @@ fn hosted(
 ) -> Result<(), Failure> {
     let database = call.session.database();
     let was_executing = std::mem::replace(&mut call.session.transaction.is_executing, true);
+    if !was_executing {
+        call.session.transaction.ready.clear();
+    }
     let mut host = ScriptHost::new(call, flags, function, std::mem::take(buffers));
     let result = host::with(&mut host, run);
     let (protocol, used) = host.finish();

@@ -224,15 +224,20 @@ impl Writer<'_> {
             self.reply.double(number);
         } else if let Value::String(digits) = table.raw_get("big_number")? {
             self.reply.big_number(&digits.as_bytes());
-        } else if self.verbatim(table)? {
-        } else if let Value::Table(map) = table.raw_get("map")? {
-            self.map(&map)?;
-        } else if let Value::Table(set) = table.raw_get("set")? {
-            self.set(&set)?;
-        } else {
-            self.array(table.clone())?;
+        } else if !self.verbatim(table)? {
+            self.aggregate(table)?;
         }
         Ok(())
+    }
+
+    fn aggregate(&mut self, table: &Table) -> mlua::Result<()> {
+        if let Value::Table(map) = table.raw_get("map")? {
+            self.map(&map)
+        } else if let Value::Table(set) = table.raw_get("set")? {
+            self.set(&set)
+        } else {
+            self.array(table.clone())
+        }
     }
 
     fn map(&mut self, map: &Table) -> mlua::Result<()> {

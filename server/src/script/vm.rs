@@ -1,8 +1,9 @@
 //! The Lua in which scripts run.
 //!
-//! There is one for the server, and what is in it stays: libraries, compiled scripts. Nothing that one script
-//! does is there for the next, as all tables that scripts share are read-only to them. What makes that certain is
-//! in Lua itself, whose sources lie in `lua/`; see `docs/decisions/0011-lua.md`.
+//! A server has one for scripts and one for libraries, and what is in them stays: compiled scripts, libraries. No
+//! script can change what others find, as all tables that they share are read-only to them; as in Redis, the
+//! settings of `cjson` and the seed of `math.random` go on to the next. What makes that certain is in Lua itself, whose
+//! sources lie in `lua/`; see `docs/decisions/0011-lua.md`.
 
 use std::fmt;
 
@@ -25,7 +26,7 @@ const INSTRUCTIONS: u32 = 10_000;
 const SCRIPT_NAME: &str = "@user_script";
 const LIBRARY_NAME: &str = "@user_function";
 
-/// What libraries find in `redis` while they are loaded, and what not while their functions run.
+/// What libraries find in `redis` while they are loaded, beside the function that registers others.
 const WHILE_LOADING: &[&str] = &[
     "log",
     "LOG_DEBUG",
@@ -37,12 +38,13 @@ const WHILE_LOADING: &[&str] = &[
 ];
 /// The variables that scripts have for each run.
 const KEYS_AND_ARGUMENTS: [&str; 2] = ["KEYS", "ARGV"];
+/// What scripts find in `redis` and functions do not.
 const SCRIPTS_ALONE: &[&str] = &["breakpoint", "debug", "replicate_commands"];
 
-/// The functions of `lua/lhost.c`.
 #[derive(Debug)]
 pub(crate) struct Vm {
     lua: Lua,
+    // What `lua/lhost.c` and Lua itself have for the server.
     run: mlua::Function,
     run_script: mlua::Function,
     load: mlua::Function,
