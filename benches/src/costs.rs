@@ -12,7 +12,8 @@ use crate::report::Table;
 use crate::rows::{Row, VALUE};
 use crate::servers::{Contender, Server};
 
-const DEPTHS: [u64; 3] = [1, 16, 64];
+/// The lengths of pipelines.
+pub(crate) const DEPTHS: [u64; 3] = [1, 16, 64];
 
 /// The requests at depth 1 by which a cell's cost is estimated; deeper pipelines get more of them, as they cost less.
 const TRIAL: u64 = 10_000;

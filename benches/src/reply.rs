@@ -2,13 +2,14 @@
 
 use crate::Result;
 
-/// The length of the reply at the start of `bytes`; nothing while a part of it is missing. Arrays and what is new in
-/// RESP3 are not known, as no instrument asks for any.
+/// The length of the reply at the start of `bytes`; nothing while a part of it is missing. What is new in RESP3 is not
+/// known, as no instrument asks for it.
 pub(crate) fn reply_length(bytes: &[u8]) -> Result<Option<usize>> {
     let Some(line) = line_length(bytes) else { return Ok(None) };
     match bytes[0] {
         b'+' | b'-' | b':' => Ok(Some(line)),
-        b'$' => Ok(bulk_length(bytes, line)?.filter(|whole| *whole <= bytes.len())),
+        b'$' => Ok(Some(bulk_length(bytes, line)?).filter(|whole| *whole <= bytes.len())),
+        b'*' => array_length(bytes, line),
         other => Err(format!("a reply begins with {:?}", char::from(other)).into()),
     }
 }
@@ -28,13 +29,26 @@ fn line_length(bytes: &[u8]) -> Option<usize> {
     Some(bytes.windows(2).position(|pair| pair == b"\r\n")? + 2)
 }
 
-fn bulk_length(bytes: &[u8], line: usize) -> Result<Option<usize>> {
-    let announced = &bytes[1..line - 2];
-    if announced == b"-1" {
-        return Ok(Some(line));
+fn bulk_length(bytes: &[u8], line: usize) -> Result<usize> {
+    Ok(announced(bytes, line)?.map_or(line, |length| line + length + 2))
+}
+
+/// An array is as long as its first line and all its elements.
+fn array_length(bytes: &[u8], line: usize) -> Result<Option<usize>> {
+    let mut whole = line;
+    for _ in 0..announced(bytes, line)?.unwrap_or_default() {
+        let Some(element) = reply_length(&bytes[whole..])? else { return Ok(None) };
+        whole += element;
     }
-    let announced: usize = std::str::from_utf8(announced)?.parse()?;
-    Ok(Some(line + announced + 2))
+    Ok(Some(whole))
+}
+
+/// The number in the first line; nothing where it says that there is neither a string nor an array.
+fn announced(bytes: &[u8], line: usize) -> Result<Option<usize>> {
+    match &bytes[1..line - 2] {
+        b"-1" => Ok(None),
+        number => Ok(Some(std::str::from_utf8(number)?.parse()?)),
+    }
 }
 
 #[cfg(test)]
@@ -52,18 +66,21 @@ mod tests {
         assert_eq!(length(b"-ERR no\r\n"), Some(9));
         assert_eq!(length(b"$-1\r\n+OK\r\n"), Some(5));
         assert_eq!(length(b"$3\r\na\r\n\r\n$"), Some(9));
+        assert_eq!(length(b"*0\r\n:1\r\n"), Some(4));
+        assert_eq!(length(b"*-1\r\n:1\r\n"), Some(5));
+        assert_eq!(length(b"*2\r\n*1\r\n$-1\r\n:1\r\n+OK\r\n"), Some(17));
     }
 
     #[test]
     fn a_part_is_no_reply() {
-        for part in [&b""[..], b"+", b"+OK\r", b"$", b"$3\r\n", b"$3\r\nabc\r"] {
+        for part in [&b""[..], b"+", b"+OK\r", b"$", b"$3\r\n", b"$3\r\nabc\r", b"*2\r\n:1\r\n"] {
             assert_eq!(length(part), None, "{}", part.escape_ascii());
         }
     }
 
     #[test]
     fn what_is_not_known_is_refused() {
-        assert!(reply_length(b"*1\r\n").is_err());
+        assert!(reply_length(b"%1\r\n").is_err());
         assert!(reply_length(b"$x\r\n").is_err());
     }
 

@@ -74,6 +74,11 @@ impl Row {
         Row { others, ..self }
     }
 
+    /// The same with more words.
+    pub(crate) const fn followed_by(self, words: &'static [&'static str]) -> Self {
+        Row { repeated: (words, 1), ..self }
+    }
+
     /// The same with numbers that are drawn from so many.
     pub(crate) const fn drawn_from(self, numbers: u64) -> Self {
         Row { numbers, ..self }
@@ -89,14 +94,9 @@ impl Row {
 
     /// Whether a server has the commands of the request.
     pub(crate) fn is_known_to(&self, server: &Server) -> Result<bool> {
-        // One client for all of them: after MULTI an unknown command is as unknown as elsewhere.
-        let mut client = server.connect()?;
-        for command in [self.words].iter().chain(self.others) {
-            if !client.knows(command[0])? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let mut commands = vec![self.words[0]];
+        commands.extend(self.others.iter().map(|words| words[0]));
+        server.knows(&commands)
     }
 
     /// The request as the page shows it.
@@ -104,6 +104,7 @@ impl Row {
         let (tail, times) = self.repeated;
         let first = match times {
             0 => shown(self.words),
+            1 => format!("{} {}", shown(self.words), shown(tail)),
             _ => format!("{} [{}] x {times}", shown(self.words), shown(tail)),
         };
         let others = self.others.iter().map(|other| format!("; {}", shown(other)));
@@ -134,6 +135,10 @@ mod tests {
         let mset = ROWS.iter().find(|row| row.name == "MSET 10").unwrap();
         assert_eq!(mset.request().len(), 21);
         assert_eq!(mset.shown(), "mset [key:N value] x 10");
+
+        let once = row("", &["xadd", "stream", "*"]).followed_by(&["field", "1__rand_int__"]);
+        assert_eq!(once.request(), ["xadd", "stream", "*", "field", "1__rand_int__"]);
+        assert_eq!(once.shown(), "xadd stream * field 1N");
     }
 
     #[test]

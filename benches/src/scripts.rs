@@ -50,8 +50,7 @@ pub(crate) const SCRIPTS: [Script; 3] = [UNLOCK, INCREMENT, COMPUTE];
 
 /// Whether a server has scripts.
 pub(crate) fn are_known_to(server: &Server) -> Result<bool> {
-    let mut client = server.connect()?;
-    Ok(client.knows("eval")? && client.knows("evalsha")? && client.knows("script")?)
+    server.knows(&["eval", "evalsha", "script"])
 }
 
 /// Makes the scripts known by their SHA-1.

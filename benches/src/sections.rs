@@ -5,8 +5,8 @@ use crate::contest::Contest;
 use crate::report::Chapter;
 use crate::rows::{ROWS, Row};
 use crate::{
-    computing, elements, expiry, growth, handoff, latency, memory, publishing, script_memory,
-    scripting, startup, throughput,
+    computing, delivery, elements, expiry, growth, handoff, latency, memory, publishing,
+    script_memory, scripting, startup, stream_growth, stream_memory, streams, throughput,
 };
 
 /// A question, and the function that answers it.
@@ -21,15 +21,19 @@ pub(crate) struct Section {
 pub(crate) const SECTIONS: &[Section] = &[
     Section { name: "throughput", measure: throughput::measure, rows: ROWS },
     Section { name: "scripts", measure: scripting::measure, rows: scripting::ROWS },
+    Section { name: "streams", measure: streams::measure, rows: streams::ROWS },
+    Section { name: "delivery", measure: delivery::measure, rows: &[] },
     Section { name: "computing", measure: computing::measure, rows: &[] },
     Section { name: "latency", measure: latency::measure, rows: &[] },
     Section { name: "publishing", measure: publishing::measure, rows: &[] },
     Section { name: "handoff", measure: handoff::measure, rows: &[] },
     Section { name: "memory", measure: memory::measure, rows: &[] },
     Section { name: "elements", measure: elements::measure, rows: &[] },
+    Section { name: "stream-memory", measure: stream_memory::measure, rows: &[] },
     Section { name: "script-memory", measure: script_memory::measure, rows: &[] },
     Section { name: "startup", measure: startup::measure, rows: &[] },
     Section { name: "growth", measure: growth::measure, rows: &[] },
+    Section { name: "stream-growth", measure: stream_growth::measure, rows: &[] },
     Section { name: "expiry", measure: expiry::measure, rows: &[] },
 ];
 

@@ -142,6 +142,18 @@ impl Server {
         Client::connect(self.port)
     }
 
+    /// Whether it has all of these commands. One client asks for all of them: after MULTI an unknown command is as
+    /// unknown as elsewhere.
+    pub(crate) fn knows(&self, commands: &[&str]) -> Result<bool> {
+        let mut client = self.connect()?;
+        for command in commands {
+            if !client.knows(command)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// How often it has gone to sleep so far.
     pub(crate) fn sleeps(&self) -> u64 {
         sleeps(self.child.id())

@@ -18,19 +18,20 @@ use crate::command::{Args, Locks, Registered, locate};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::execute::{Call, Flow, uses, write_error};
-use crate::keyspace::{Ticket, Txn};
+use crate::keyspace::{Awaited, Run, Scope, Ticket, Txn, Uses};
 use crate::monitor::Redacted;
 use crate::resp::{Output, Protocol, Reply};
 use crate::session::Session;
 
 /// What a command waits for that has found nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Wish {
     /// The arguments from here on, so many, are the keys.
     pub(crate) first: usize,
     pub(crate) count: usize,
-    /// What one of them has to hold, as `TYPE` says it.
-    pub(crate) kind: &'static str,
+    pub(crate) awaited: Awaited,
+    /// What is to be run once there is something, if it is not the request as it came.
+    pub(crate) rewritten: Option<Request>,
     /// By the server's clock; without one the client waits until something comes.
     pub(crate) deadline_ms: Option<i64>,
     pub(crate) in_vain: InVain,
@@ -81,6 +82,8 @@ pub(crate) struct Waiter {
     protocol: Protocol,
     is_silent: bool,
     is_timed: bool,
+    /// Whether it wants to know when what it reads is changed.
+    is_tracked: bool,
     in_vain: InVain,
 }
 
@@ -92,22 +95,28 @@ impl Blocking {
     /// can have come meanwhile.
     pub(crate) fn enter(&self, call: &mut Call<'_>, wish: Wish) {
         let keys = call.args.from(wish.first).take(wish.count);
-        let number = self.last_ticket.fetch_add(1, Ordering::Relaxed) + 1;
+        let number = self.next_number();
         let client = &call.session.client;
         let used = locate::keys(call.row.command, call.args);
-        let ticket = Arc::new(call.txn.ticket((number, client.id), wish.kind, keys, used));
+        let ticket = Arc::new(call.txn.ticket((number, client.id), wish.awaited, keys, used));
         let waiter = Waiter {
             ticket: Arc::clone(&ticket),
             client: Arc::clone(client),
             row: call.row,
-            request: Request::from(call.args),
+            request: wish.rewritten.unwrap_or_else(|| Request::from(call.args)),
             protocol: call.session.protocol(),
             is_silent: call.session.replies.are_silent(),
+            is_tracked: call.remembers_reading(),
             is_timed: wish.deadline_ms.is_some(),
             in_vain: wish.in_vain,
         };
         self.waiters().insert(client.id, waiter);
         call.txn.join(&ticket);
+    }
+
+    /// Behind all places that were given so far.
+    fn next_number(&self) -> u64 {
+        self.last_ticket.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Ends a client's wait, unless somebody else has. Whoever does tells the client, and sees to it
@@ -191,6 +200,14 @@ pub(crate) fn serve(call: &mut Call<'_>) {
     }
 }
 
+/// Serves those who wait for a key that is gone because its time was over, as far as they mind.
+pub(crate) fn serve_loss(engine: &Engine, run: &mut Run<'_>, (database, key): (usize, &[u8])) {
+    let moment = Moment::now(&engine.clock);
+    let scope = Scope { database, now_ms: moment.now_ms(), uses: Uses::Ignored };
+    let mut serving = Serving { engine, moment, txn: run.lock_key(key, scope) };
+    serving.serve_key(key);
+}
+
 /// Of the keys that a command may have changed, those that somebody waits for.
 pub(crate) fn made_ready(txn: &Txn<'_>, row: &'static Registered, args: Args<'_>) -> Vec<Place> {
     let keys: Vec<Box<[u8]>> = match row.command.locks {
@@ -220,20 +237,19 @@ impl Serving<'_> {
     /// the keys that this has put something under.
     fn serve_key(&mut self, key: &[u8]) -> Vec<Place> {
         let (mut ready, mut last) = (Vec::new(), 0);
-        while let Some(ticket) = self.txn.next_waiting(key, last).map(Arc::clone) {
-            last = ticket.number;
-            let Some(entry) = self.txn.peek(key) else {
-                break;
-            };
-            if entry.value().kind() == ticket.kind {
-                ready.append(&mut self.serve_waiter(&ticket));
+        while let Some((place, ticket)) = self.txn.next_waiting(key, last) {
+            let ticket = Arc::clone(ticket);
+            last = place;
+            let kind = self.txn.peek(key).map(|entry| entry.value().kind());
+            if kind == Some(ticket.awaited.kind) || ticket.awaited.minds_loss {
+                ready.append(&mut self.serve_waiter(&ticket, key));
             }
         }
         ready
     }
 
     /// Runs the command of a client that waits once more. Nobody else can end the wait meanwhile.
-    fn serve_waiter(&mut self, ticket: &Ticket) -> Vec<Place> {
+    fn serve_waiter(&mut self, ticket: &Arc<Ticket>, key: &[u8]) -> Vec<Place> {
         let engine = self.engine;
         let mut waiters = engine.blocking.waiters();
         let current = waiters.get(&ticket.client);
@@ -245,6 +261,7 @@ impl Serving<'_> {
         }
         let mut output = Output::default();
         let Some(ready) = self.rerun(waiter, &mut output) else {
+            self.txn.queue_anew(ticket, key, engine.blocking.next_number());
             return Vec::new();
         };
         waiter.answer(&mut output, None);
@@ -273,13 +290,17 @@ impl Serving<'_> {
         let result = (waiter.row.command.run)(&mut call);
         let notes = call.txn.take_notes();
         engine.announce(notes, Some(waiter.client.id), self.moment.now_ms());
-        let ready = made_ready(&call.txn, call.row, call.args);
+        if waiter.is_tracked {
+            engine.tracking.remember(waiter.client.id, locate::keys(call.row.command, call.args));
+        }
+        let serves_others = call.row.command.serves_waiting;
+        let ready = serves_others.then(|| made_ready(&call.txn, call.row, call.args));
         let waits_on = call.wish.is_some();
         drop(call);
         if let Err(error) = result {
             write_error(engine, waiter.row, Reply::new(output, waiter.protocol), mark, &error);
         }
-        (!waits_on).then_some(ready)
+        (!waits_on).then_some(ready.unwrap_or_default())
     }
 }
 
@@ -289,7 +310,6 @@ mod tests {
     use crate::clock::Clock;
     use crate::config::Config;
     use crate::execute::execute;
-    use crate::keyspace::{Run, Scope, Uses};
     use crate::random::Random;
 
     fn waiting(engine: &Engine, id: u64) -> Session {

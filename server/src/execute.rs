@@ -208,7 +208,7 @@ fn queue(
 fn wait_or_serve(call: &mut Call<'_>) {
     match call.wish.take() {
         Some(wish) => call.engine.blocking.enter(call, wish),
-        None if call.may_have_written() => blocking::serve(call),
+        None if call.may_serve_waiting() => blocking::serve(call),
         None => {}
     }
 }
@@ -426,9 +426,10 @@ fn note_slow<'a>(
 }
 
 impl Call<'_> {
-    fn may_have_written(&self) -> bool {
-        let writes = self.row.command.flags.contains(CommandFlags::WRITE);
-        writes || matches!(self.row.command.locks, Locks::Queued | Locks::Script)
+    fn may_serve_waiting(&self) -> bool {
+        let command = self.row.command;
+        let writes = command.flags.contains(CommandFlags::WRITE) && command.serves_waiting;
+        writes || matches!(command.locks, Locks::Queued | Locks::Script) || self.txn.has_expired()
     }
 
     /// Adds what this client has done so far to the server's statistics, before they are read.
@@ -451,14 +452,19 @@ impl Call<'_> {
         if self.txn.has_notes() {
             self.announce();
         }
-        // A script reads what it reads by commands of its own.
-        let reads = self.row.command.flags.contains(CommandFlags::READONLY)
-            && self.row.command.locks != Locks::Script;
-        if reads && self.session.tracked.remembers() {
+        if self.remembers_reading() {
             let keys = locate::keys(self.row.command, self.args);
             self.engine.tracking.remember(self.session.client.id, keys);
         }
         result
+    }
+
+    /// Whether the client wants to know when what the command has read is changed.
+    pub(crate) fn remembers_reading(&self) -> bool {
+        // A script reads what it reads by commands of its own.
+        let reads = self.row.command.flags.contains(CommandFlags::READONLY)
+            && self.row.command.locks != Locks::Script;
+        reads && self.session.tracked.remembers()
     }
 
     /// Executes another request within this one, with the shards that this one holds. An error is part
@@ -548,7 +554,7 @@ impl Inner<'_, '_> {
             is_in_script: origin.is_some(),
         };
         let result = call.perform();
-        if call.txn.is_awaited() && call.may_have_written() {
+        if call.txn.is_awaited() && call.may_serve_waiting() {
             let ready = blocking::made_ready(&call.txn, row, args);
             call.session.transaction.ready.extend(ready);
         }

@@ -1,5 +1,6 @@
 //! Telling those who want to know what happened to keys.
 
+use crate::blocking;
 use crate::config::{ClientClass, EventClass, Param};
 use crate::engine::Engine;
 use crate::keyspace::{Note, Sweep, Wanted};
@@ -38,6 +39,7 @@ impl Engine {
             is_alone: &|| !self.scripts.running.is_away(),
             wanted: &|| self.wanted(),
             announce: &|notes| self.announce(notes, None, now_ms),
+            serve: &|run, database, key| blocking::serve_loss(self, run, (database, key)),
         });
         self.end_cycle();
         is_done

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use crate::keyspace::{Entry, Txn};
 use crate::value::ValueRef;
+use crate::value::stream::IdRange;
 use crate::value::string::LONGEST_INTEGER;
 
 /// A digest in the making. Without anything added it is all zeros.
@@ -47,6 +48,7 @@ impl Digest {
         const STRING: u32 = 0;
         const LIST: u32 = 1;
         const SET: u32 = 2;
+        const STREAM: u32 = 6;
         match entry.value() {
             ValueRef::String(text) => {
                 self.add_in_order(&STRING.to_be_bytes());
@@ -62,6 +64,16 @@ impl Digest {
                 self.add_in_order(&SET.to_be_bytes());
                 for member in set.iter() {
                     self.add(member.bytes(&mut [0; LONGEST_INTEGER]));
+                }
+            }
+            ValueRef::Stream(stream) => {
+                self.add_in_order(&STREAM.to_be_bytes());
+                for entry in stream.log.range(IdRange::ALL) {
+                    self.add_in_order(format!("{}.{}", entry.id.ms, entry.id.sequence).as_bytes());
+                    for (name, value) in entry.fields {
+                        self.add_in_order(name.bytes(&mut [0; LONGEST_INTEGER]));
+                        self.add_in_order(value.bytes(&mut [0; LONGEST_INTEGER]));
+                    }
                 }
             }
         }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::args::Span;
-use super::locate::{Located, locate};
+use super::locate::{Located, locate_for_clients};
 use super::metadata::{
     Begin, CATEGORY_NAMES, COMMAND_FLAG_NAMES, Find, Group, KEY_FLAG_NAMES, categories, flags,
 };
@@ -242,7 +242,7 @@ fn write_key_spec(reply: &mut Reply<'_>, spec: &KeySpec) {
     reply.bulk(b"begin_search");
     match spec.begin {
         Begin::Index(index) => write_method(reply, "index", &[("index", index.into())]),
-        Begin::Keyword(word, from) => {
+        Begin::Keyword(word, from) | Begin::Option(word, from, _) => {
             write_field(reply, "keyword", 2);
             reply.bulk(b"keyword");
             reply.bulk(word.as_bytes());
@@ -493,7 +493,7 @@ impl Request {
             return Err(Error::err("Invalid number of arguments specified for command"));
         }
         let is_key = |key: &Located| !key.flags.contains(KeyFlags::NOT_KEY);
-        let keys: Vec<_> = locate(command, self.args()).filter(is_key).collect();
+        let keys: Vec<_> = locate_for_clients(command, self.args()).filter(is_key).collect();
         if keys.is_empty() && !command.flags.contains(CommandFlags::NO_MANDATORY_KEYS) {
             return Err(Error::err("Invalid arguments specified for command"));
         }

@@ -614,6 +614,7 @@ fn restore(call: &mut Call<'_>) -> Result<(), Error> {
                 let set = make_set(&set, limits(call)).ok_or(Error::err("Bad data format"))?;
                 call.txn.put(key, Value::Set(set), deadline_ms);
             }
+            Restored::Stream(stream) => call.txn.put(key, Value::Stream(stream), deadline_ms),
         }
         if let Some(usage) = options.usage(now_ms) {
             call.txn.set_usage(key, usage);

@@ -8,6 +8,7 @@ use super::timeout::deadline_in_seconds;
 use crate::blocking::{InVain, Wish};
 use crate::error::Error;
 use crate::execute::Call;
+use crate::keyspace::Awaited;
 use crate::value::list::End;
 
 pub(super) const COMMANDS: &[&Command] = &[&BLPOP, &BRPOP, &BLMOVE, &BRPOPLPUSH, &BLMPOP];
@@ -144,5 +145,6 @@ fn wait(
     in_vain: InVain,
 ) {
     let (first, count) = (keys.start, keys.len());
-    call.wait(Wish { first, count, kind: "list", deadline_ms, in_vain });
+    let awaited = Awaited { kind: "list", minds_loss: false };
+    call.wait(Wish { first, count, awaited, rewritten: None, deadline_ms, in_vain });
 }

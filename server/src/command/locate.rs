@@ -35,6 +35,17 @@ pub(crate) fn likely_key(args: Args<'_>) -> Option<&[u8]> {
     args.get(if is_far { 3 } else { 1 })
 }
 
+/// Where clients are told that the keys of a request are.
+pub(super) fn locate_for_clients(
+    command: &'static Command,
+    args: Args<'_>,
+) -> impl Iterator<Item = Located> {
+    command.keys.iter().flat_map(move |spec| {
+        let flags = spec.flags;
+        spec.as_told().positions(args).map(move |index| Located { index, flags })
+    })
+}
+
 /// Where the keys of a request are. What lies outside the request is left out: a handler
 /// refuses such a request when it parses it.
 pub(crate) fn locate(command: &'static Command, args: Args<'_>) -> impl Iterator<Item = Located> {
@@ -51,6 +62,14 @@ impl KeySpec {
             (Begin::Index(index), Find::Range { last: 0, .. }) => Some(usize::from(index)),
             _ => None,
         }
+    }
+
+    /// What clients know of it.
+    const fn as_told(mut self) -> Self {
+        if let Begin::Option(word, from, _) = self.begin {
+            self.begin = Begin::Keyword(word, from);
+        }
+        self
     }
 
     /// Whether there may be such a key among the arguments.
@@ -87,6 +106,7 @@ impl KeySpec {
     fn begin(&self, args: Args<'_>) -> Option<usize> {
         match self.begin {
             Begin::Index(index) => Some(usize::from(index)),
+            Begin::Option(_, _, find) => find(args),
             Begin::Keyword(word, from) => {
                 let is_word = |index: &usize| args.at(*index).eq_ignore_ascii_case(word.as_bytes());
                 let found = if let Ok(from) = usize::try_from(from) {

@@ -205,6 +205,9 @@ pub(crate) enum Begin {
     Index(u16),
     /// After the word, looked for from an argument on; from the end backwards if negative.
     Keyword(&'static str, i16),
+    /// The same for clients. The command itself can tell for certain, where the word may stand for
+    /// something else.
+    Option(&'static str, i16, fn(Args<'_>) -> Option<usize>),
     Unknown,
 }
 
@@ -242,6 +245,18 @@ impl KeySpec {
         KeySpec { flags: key_flags(flags), begin: Begin::Index(index), find }
     }
 
+    /// The first half of what follows an option, which clients look for from an argument on.
+    pub(crate) const fn behind(
+        option: &'static str,
+        from: i16,
+        find: fn(Args<'_>) -> Option<usize>,
+        flags: &str,
+    ) -> Self {
+        let begin = Begin::Option(option, from, find);
+        let find = Find::Range { last: -1, step: 1, limit: 2 };
+        KeySpec { flags: key_flags(flags), begin, find }
+    }
+
     /// Keys that are not among the arguments.
     pub(crate) const fn unknown(flags: &str) -> Self {
         KeySpec { flags: key_flags(flags), begin: Begin::Unknown, find: Find::Unknown }
@@ -274,6 +289,7 @@ pub(crate) enum Group {
     Scripting,
     Server,
     Set,
+    Stream,
     String,
     Transactions,
 }
@@ -289,6 +305,7 @@ impl Group {
             Group::Scripting => "scripting",
             Group::Server => "server",
             Group::Set => "set",
+            Group::Stream => "stream",
             Group::String => "string",
             Group::Transactions => "transactions",
         }

@@ -38,6 +38,11 @@ mod set;
 mod set_algebra;
 mod slowlog;
 mod sort;
+mod stream;
+mod stream_claims;
+mod stream_groups;
+mod stream_info;
+mod stream_reading;
 mod string;
 mod table;
 mod timeout;
@@ -96,6 +101,8 @@ pub(crate) struct Command {
     pub(crate) works_subscribed: bool,
     /// Whether it is executed at once inside of MULTI, where others wait for EXEC.
     pub(crate) works_queueing: bool,
+    /// Whether those who wait for its keys may find something there once it has run.
+    pub(crate) serves_waiting: bool,
     pub(crate) run: Handler,
 }
 
@@ -118,6 +125,7 @@ impl Command {
         subcommands: &[],
         works_subscribed: false,
         works_queueing: false,
+        serves_waiting: true,
         run: container,
     };
 

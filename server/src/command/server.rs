@@ -7,6 +7,7 @@ use super::{Command, Locks};
 use crate::blocking::{InVain, Wish};
 use crate::error::Error;
 use crate::execute::{Call, Flow};
+use crate::keyspace::Awaited;
 use crate::value::number::parse_integer;
 
 pub(super) const COMMANDS: &[&Command] =
@@ -296,7 +297,9 @@ fn wait(call: &mut Call<'_>) -> Result<(), Error> {
         call.reply.integer(0);
         return Ok(());
     }
-    call.wait(Wish { first: 0, count: 0, kind: "", deadline_ms, in_vain: InVain::Zero });
+    let awaited = Awaited { kind: "", minds_loss: false };
+    let in_vain = InVain::Zero;
+    call.wait(Wish { first: 0, count: 0, awaited, rewritten: None, deadline_ms, in_vain });
     Ok(())
 }
 

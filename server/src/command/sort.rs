@@ -223,7 +223,7 @@ impl<'t> Source<'t> {
             None => Ok(Source::Nothing),
             Some(ValueRef::List(list)) => Ok(Source::List(list)),
             Some(ValueRef::Set(set)) => Ok(Source::Set(set)),
-            Some(ValueRef::String(_)) => Err(Error::WrongType),
+            Some(ValueRef::String(_) | ValueRef::Stream(_)) => Err(Error::WrongType),
         }
     }
 

@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use super::{
     Args, Command, acl, client, cluster, connection, counter, debug, diagnostics, expire, function,
     info, introspection, keys, latency, list, list_moves, list_waiting, memory, pubsub, script,
-    server, set, set_algebra, slowlog, sort, string, transaction,
+    server, set, set_algebra, slowlog, sort, stream, stream_claims, stream_groups, stream_info,
+    stream_reading, string, transaction,
 };
 use crate::error::Error;
 
@@ -34,7 +35,7 @@ pub(crate) struct Table {
     slots: Vec<u16>,
 }
 
-const FAMILIES: [&[&Command]; 26] = [
+const FAMILIES: [&[&Command]; 31] = [
     connection::COMMANDS,
     client::COMMANDS,
     acl::COMMANDS,
@@ -46,6 +47,11 @@ const FAMILIES: [&[&Command]; 26] = [
     list_waiting::COMMANDS,
     set::COMMANDS,
     set_algebra::COMMANDS,
+    stream::COMMANDS,
+    stream_reading::COMMANDS,
+    stream_groups::COMMANDS,
+    stream_claims::COMMANDS,
+    stream_info::COMMANDS,
     pubsub::COMMANDS,
     transaction::COMMANDS,
     script::COMMANDS,

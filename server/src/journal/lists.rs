@@ -57,15 +57,20 @@ fn read_packed(node: &[u8], list: &mut List) -> Option<()> {
     Some(())
 }
 
-/// The elements of packed bytes with their head and their mark.
+/// The elements of packed bytes with their head and their mark, each by itself.
 pub(super) fn packed_elements(node: &[u8]) -> Option<Vec<Vec<u8>>> {
+    Some(packed_texts(node)?.into_iter().map(|element| element.to_bytes().into()).collect())
+}
+
+/// The same, where they are.
+pub(super) fn packed_texts(node: &[u8]) -> Option<Vec<Text<'_>>> {
     let total = u32::from_le_bytes(*node.first_chunk()?) as usize;
     let count = u16::from_le_bytes(*node.get(COUNT_AT..)?.first_chunk()?);
     let (&end, bytes) = node.get(ELEMENTS_AT..)?.split_last()?;
     let (mut elements, mut read) = (Vec::new(), 0);
     for element in Elements(bytes) {
         read += size(element);
-        elements.push(element.to_bytes().into());
+        elements.push(element);
     }
     let is_counted = count == u16::MAX || usize::from(count) == elements.len();
     let is_whole = total == node.len() && end == END_MARK && read == bytes.len();

@@ -6,4 +6,5 @@ mod lists;
 mod lzf;
 pub(crate) mod payload;
 pub(crate) mod sets;
+mod streams;
 mod ziplist;

@@ -9,11 +9,13 @@
 use std::borrow::Cow;
 
 use super::sets::{Form, RestoredSet};
+use super::streams::{self, Version};
 use super::{crc64::crc64, lists, lzf, sets};
 use crate::value::ValueRef;
 use crate::value::list::List;
 use crate::value::number::{format_integer, parse_integer};
 use crate::value::set::Set;
+use crate::value::stream::Stream;
 use crate::value::string::LONGEST_INTEGER as PRINTED_INTEGER;
 
 /// What a payload written here says it is: the format of Redis 7.2.
@@ -33,6 +35,9 @@ const TYPE_INTEGER_SET: u8 = 11;
 const TYPE_OLD_LIST: u8 = 14;
 const TYPE_LIST: u8 = 18;
 const TYPE_PACKED_SET: u8 = 20;
+const TYPE_OLDEST_STREAM: u8 = 15;
+const TYPE_OLD_STREAM: u8 = 19;
+const TYPE_STREAM: u8 = 21;
 
 /// In a length's first byte, the two top bits say how to go on.
 const LENGTH_KIND_SHIFT: u32 = 6;
@@ -67,6 +72,7 @@ pub(crate) enum Restored {
     String(Vec<u8>),
     List(List),
     Set(RestoredSet),
+    Stream(Box<Stream>),
 }
 
 impl Restored {
@@ -87,6 +93,9 @@ impl Restored {
             TYPE_SET => set(Form::Any, &mut reader),
             TYPE_INTEGER_SET => set(Form::Integers, &mut reader),
             TYPE_PACKED_SET => set(Form::Packed, &mut reader),
+            TYPE_OLDEST_STREAM => stream(Version::Oldest, &mut reader),
+            TYPE_OLD_STREAM => stream(Version::Counted, &mut reader),
+            TYPE_STREAM => stream(Version::Timed, &mut reader),
             other if is_value_type(other) => Err(PayloadError::UnsupportedType(other)),
             _ => Err(PayloadError::Format),
         }
@@ -99,6 +108,11 @@ fn list(list: Option<List>) -> Result<Restored, PayloadError> {
 
 fn set(form: Form, reader: &mut Reader<'_>) -> Result<Restored, PayloadError> {
     sets::read(form, reader).map(Restored::Set).ok_or(PayloadError::Format)
+}
+
+fn stream(version: Version, reader: &mut Reader<'_>) -> Result<Restored, PayloadError> {
+    let stream = streams::read(version, reader).ok_or(PayloadError::Format)?;
+    Ok(Restored::Stream(Box::new(stream)))
 }
 
 /// The types that Redis has for values; 8 was never given to one.
@@ -205,6 +219,7 @@ pub(crate) fn dump(value: ValueRef<'_>) -> Vec<u8> {
         ValueRef::Set(Set::Integers(_)) => TYPE_INTEGER_SET,
         ValueRef::Set(Set::Packed(_)) => TYPE_PACKED_SET,
         ValueRef::Set(Set::Table(_)) => TYPE_SET,
+        ValueRef::Stream(_) => TYPE_STREAM,
     }];
     write_value(&mut payload, value);
     add_footer(&mut payload);
@@ -223,6 +238,7 @@ pub(crate) fn write_value(output: &mut Vec<u8>, value: ValueRef<'_>) {
         ValueRef::String(text) => write_string(output, text.bytes(&mut [0; PRINTED_INTEGER])),
         ValueRef::List(list) => lists::write(output, list),
         ValueRef::Set(set) => sets::write(output, set),
+        ValueRef::Stream(stream) => streams::write(output, stream),
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct Sweep<'a> {
     pub(crate) is_alone: &'a dyn Fn() -> bool,
     pub(crate) wanted: &'a dyn Fn() -> Wanted,
     pub(crate) announce: &'a dyn Fn(Vec<Note>),
+    /// Tells those who wait for a key of a database that it is gone.
+    pub(crate) serve: &'a dyn Fn(&mut Run<'_>, usize, &[u8]),
 }
 
 impl Keyspace {
@@ -79,6 +81,12 @@ impl Keyspace {
             txn.expire(key);
         }
         (sweep.announce)(txn.take_notes());
-        is_moving || seen > 0 && expired.len() * WORTHWHILE >= seen
+        let is_worthwhile = is_moving || seen > 0 && expired.len() * WORTHWHILE >= seen;
+        expired.retain(|key| txn.awaiting_databases(key).contains(&number));
+        drop(txn);
+        for key in &expired {
+            (sweep.serve)(&mut run, number, key);
+        }
+        is_worthwhile
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Txn<'a> {
     pub(super) now_ms: i64,
     uses: Uses,
     pub(super) notes: Notes,
+    /// Whether it has found a key whose time was over.
+    has_expired: bool,
 }
 
 /// What a transaction is about, beside its keys.
@@ -233,7 +235,8 @@ impl<'a> Txn<'a> {
         scope: Scope,
     ) -> Self {
         let Scope { database, now_ms, uses } = scope;
-        Txn { keyspace, guards, locked_key, database, now_ms, uses, notes: Notes::new() }
+        let notes = Notes::new();
+        Txn { keyspace, guards, locked_key, database, now_ms, uses, notes, has_expired: false }
     }
 
     /// A transaction within this one, which holds the same for somebody else's command.
@@ -261,6 +264,11 @@ impl Txn<'_> {
 
     pub(crate) const fn database(&self) -> usize {
         self.database
+    }
+
+    /// Whether it has removed a key because its time was over.
+    pub(crate) const fn has_expired(&self) -> bool {
+        self.has_expired
     }
 
     /// Turns to another database; its index has been checked.
@@ -479,7 +487,8 @@ impl Txn<'_> {
         let shard = shard_mut(self.keyspace, &mut self.guards, hash);
         let (database, counters, interest) = shard.parts(number, hasher);
         let (locked_key, notes) = (&mut self.locked_key, &mut self.notes);
-        Slice { database, number, counters, interest, locked_key, now_ms, notes }
+        let has_expired = &mut self.has_expired;
+        Slice { database, number, counters, interest, locked_key, now_ms, notes, has_expired }
     }
 
     /// Has what has these hashes brought near, all at the same time.
@@ -513,6 +522,7 @@ struct Slice<'t> {
     locked_key: &'t mut LockedKey,
     now_ms: i64,
     notes: &'t mut Notes,
+    has_expired: &'t mut bool,
 }
 
 impl Slice<'_> {
@@ -536,6 +546,7 @@ impl Slice<'_> {
         let is_expired = self.database.is_expired(found, self.now_ms);
         if is_expired {
             self.counters.expired += 1;
+            *self.has_expired = true;
             self.notes.event(EventClass::EXPIRED, "expired", self.number, key);
             self.note_change(key);
             self.change().remove(hash, found);

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Keyspace;
 use super::shard::Shard;
@@ -13,17 +14,34 @@ use super::txn::{Run, Scope, Txn};
 /// A place in the queues of some keys.
 #[derive(Debug)]
 pub(crate) struct Ticket {
-    /// The lower, the earlier it is served.
     pub(crate) number: u64,
     /// The client that waits.
     pub(crate) client: u64,
     pub(crate) database: usize,
     /// The keys that are waited for.
     pub(crate) keys: Box<[Box<[u8]>]>,
-    /// What the keys have to hold, as `TYPE` says it.
-    pub(crate) kind: &'static str,
+    /// Its place in the queue of each key: the lower, the earlier it is served.
+    places: Box<[AtomicU64]>,
+    pub(crate) awaited: Awaited,
     /// The shards of all keys that the one who waits will use, ascending.
     shards: Box<[usize]>,
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Awaited {
+    /// What a key has to hold, as `TYPE` says it.
+    pub(crate) kind: &'static str,
+    /// Whether a wait may also end because a key holds something else, or nothing any more.
+    pub(crate) minds_loss: bool,
+}
+
+impl Ticket {
+    /// The keys, each with the place in its queue. Places are only changed while the keys are held.
+    fn queues(&self) -> impl Iterator<Item = (&[u8], u64)> {
+        let places = self.places.iter().map(|place| place.load(Ordering::Relaxed));
+        self.keys.iter().map(|key| &**key).zip(places)
+    }
 }
 
 /// What a shard knows of those who wait for its keys.
@@ -50,23 +68,23 @@ impl Waiting {
         self.reach.keys().any(|&shard| shard != index)
     }
 
-    fn join(&mut self, key: &[u8], ticket: &Arc<Ticket>) {
+    fn join(&mut self, key: &[u8], place: u64, ticket: &Arc<Ticket>) {
         let queue = self.queues.entry(key.into()).or_default().entry(ticket.database).or_default();
-        if queue.insert(ticket.number, Arc::clone(ticket)).is_none() {
+        if queue.insert(place, Arc::clone(ticket)).is_none() {
             for &shard in &ticket.shards {
                 *self.reach.entry(shard).or_default() += 1;
             }
         }
     }
 
-    fn leave(&mut self, key: &[u8], ticket: &Ticket) {
+    fn leave(&mut self, key: &[u8], place: u64, ticket: &Ticket) {
         let Some(queues) = self.queues.get_mut(key) else {
             return;
         };
         let Some(queue) = queues.get_mut(&ticket.database) else {
             return;
         };
-        if queue.remove(&ticket.number).is_none() {
+        if queue.remove(&place).is_none() {
             return;
         }
         if queue.is_empty() {
@@ -98,8 +116,8 @@ impl Shard {
         self.waiting().is_some_and(|waiting| waiting.reaches_beyond(index))
     }
 
-    fn leave(&mut self, key: &[u8], ticket: &Ticket) {
-        self.change_interest(|interest| interest.waiting.leave(key, ticket));
+    fn leave(&mut self, key: &[u8], place: u64, ticket: &Ticket) {
+        self.change_interest(|interest| interest.waiting.leave(key, place, ticket));
     }
 }
 
@@ -115,7 +133,7 @@ impl Txn<'_> {
     pub(crate) fn ticket<'k>(
         &self,
         (number, client): (u64, u64),
-        kind: &'static str,
+        awaited: Awaited,
         keys: impl Iterator<Item = &'k [u8]> + Clone,
         others: impl Iterator<Item = &'k [u8]>,
     ) -> Ticket {
@@ -127,32 +145,47 @@ impl Txn<'_> {
             number,
             client,
             database: self.database(),
+            places: keys.clone().map(|_| AtomicU64::new(number)).collect(),
             keys: keys.map(Box::from).collect(),
-            kind,
+            awaited,
             shards: shards.into(),
         }
     }
 
     /// Joins the queues of the ticket's keys.
     pub(crate) fn join(&mut self, ticket: &Arc<Ticket>) {
-        for key in &ticket.keys {
+        for (key, place) in ticket.queues() {
             let shard = self.shard_of_key_mut(key);
-            shard.interest.get_or_insert_default().waiting.join(key, ticket);
+            shard.interest.get_or_insert_default().waiting.join(key, place, ticket);
         }
     }
 
     pub(crate) fn leave(&mut self, ticket: &Ticket) {
-        for key in &ticket.keys {
-            self.shard_of_key_mut(key).leave(key, ticket);
+        for (key, place) in ticket.queues() {
+            self.shard_of_key_mut(key).leave(key, place, ticket);
         }
     }
 
-    /// Who waits for a key of the selected database, the first behind a number.
-    pub(crate) fn next_waiting(&self, key: &[u8], after: u64) -> Option<&Arc<Ticket>> {
+    /// Goes to the end of all queues but that of one key: so it is for who was looked at there in
+    /// vain.
+    pub(crate) fn queue_anew(&mut self, ticket: &Arc<Ticket>, but: &[u8], end: u64) {
+        for (at, (key, place)) in ticket.queues().enumerate() {
+            if key != but {
+                ticket.places[at].store(end, Ordering::Relaxed);
+                let shard = self.shard_of_key_mut(key);
+                shard.leave(key, place, ticket);
+                shard.interest.get_or_insert_default().waiting.join(key, end, ticket);
+            }
+        }
+    }
+
+    /// Who waits for a key of the selected database, the first behind a place in its queue, and in
+    /// which place.
+    pub(crate) fn next_waiting(&self, key: &[u8], after: u64) -> Option<(u64, &Arc<Ticket>)> {
         let index = self.shard_of_key(key);
         let (_, shard) = self.indexed_shards().find(|(held, _)| *held == index)?;
         let queue = shard.waiting()?.queue(self.database(), key)?;
-        queue.range(after + 1..).next().map(|(_, ticket)| ticket)
+        queue.range(after + 1..).next().map(|(&place, ticket)| (place, ticket))
     }
 
     /// The databases in which somebody waits for a key.
@@ -204,11 +237,11 @@ impl<'a> Run<'a> {
 impl Keyspace {
     /// Takes a ticket out of all queues, for a client that waits no longer.
     pub(crate) fn leave(&self, ticket: &Ticket) {
-        for key in &ticket.keys {
+        for (at, key) in ticket.keys.iter().enumerate() {
             let index = self.shard_of(self.hash(key));
             // After a panic the server ends, and its queues with it.
             if let Ok(mut shard) = self.shards[index].0.lock() {
-                shard.leave(key, ticket);
+                shard.leave(key, ticket.places[at].load(Ordering::Relaxed), ticket);
             }
         }
     }

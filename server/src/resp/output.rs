@@ -87,6 +87,15 @@ impl Output {
         }
     }
 
+    /// Moves what has been written since a mark to an earlier one. Nothing of it is shared.
+    pub(crate) fn move_to(&mut self, target: Mark, from: Mark) {
+        let length = self.buffer.len() - from.buffer;
+        self.buffer[target.buffer..].rotate_right(length);
+        for spliced in self.shared.iter_mut().skip(target.shared) {
+            spliced.at += length;
+        }
+    }
+
     /// Takes back what was written since the mark, to be written later. Nothing of it is shared.
     pub(crate) fn take_back(&mut self, mark: Mark) -> Bytes {
         self.buffer.split_off(mark.buffer).into()

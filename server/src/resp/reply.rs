@@ -141,6 +141,23 @@ impl<'a> Reply<'a> {
         self.header(b'*', length as i64);
     }
 
+    /// The head of an array whose elements have been written since the mark.
+    pub(crate) fn array_at(&mut self, mark: Mark, length: usize) {
+        self.insert_at(mark, |reply| reply.array(length));
+    }
+
+    /// The head of a map whose parts have been written since the mark.
+    pub(crate) fn map_at(&mut self, mark: Mark, pairs: usize) {
+        self.insert_at(mark, |reply| reply.map(pairs));
+    }
+
+    /// Writes something short in front of what has been written since the mark.
+    pub(crate) fn insert_at(&mut self, mark: Mark, write: impl FnOnce(&mut Reply<'_>)) {
+        let end = self.mark();
+        write(self);
+        self.output.move_to(mark, end);
+    }
+
     /// The head of a map; twice `pairs` replies follow.
     pub(crate) fn map(&mut self, pairs: usize) {
         match self.protocol {

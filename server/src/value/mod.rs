@@ -8,10 +8,12 @@ pub(crate) mod number;
 pub(crate) mod order;
 pub(crate) mod packed;
 pub(crate) mod set;
+pub(crate) mod stream;
 pub(crate) mod string;
 
 use list::List;
 use set::Set;
+use stream::Stream;
 pub(crate) use string::{Text, TextBuffer};
 
 /// A value that is too large or too lively to lie in its entry.
@@ -20,6 +22,7 @@ pub(crate) enum Value {
     String(TextBuffer),
     List(List),
     Set(Set),
+    Stream(Box<Stream>),
 }
 
 /// The value of a key as it is looked at, wherever it lies.
@@ -28,6 +31,7 @@ pub(crate) enum ValueRef<'a> {
     String(Text<'a>),
     List(&'a List),
     Set(&'a Set),
+    Stream(&'a Stream),
 }
 
 impl Value {
@@ -36,6 +40,7 @@ impl Value {
             Value::String(text) => ValueRef::String(text.as_text()),
             Value::List(list) => ValueRef::List(list),
             Value::Set(set) => ValueRef::Set(set),
+            Value::Stream(stream) => ValueRef::Stream(stream),
         }
     }
 
@@ -45,6 +50,7 @@ impl Value {
             Value::String(text) => text.heap_bytes(),
             Value::List(list) => list.heap_bytes(),
             Value::Set(set) => set.heap_bytes(),
+            Value::Stream(stream) => stream.heap_bytes(),
         }
     }
 }
@@ -56,6 +62,7 @@ impl ValueRef<'_> {
             ValueRef::String(_) => "string",
             ValueRef::List(_) => "list",
             ValueRef::Set(_) => "set",
+            ValueRef::Stream(_) => "stream",
         }
     }
 
@@ -66,6 +73,7 @@ impl ValueRef<'_> {
             ValueRef::List(list) if list.is_long() => "quicklist",
             ValueRef::List(_) => "listpack",
             ValueRef::Set(set) => set.encoding(),
+            ValueRef::Stream(_) => "stream",
         }
     }
 }

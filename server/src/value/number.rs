@@ -49,27 +49,53 @@ pub(crate) const fn digit_pair(number: usize) -> [u8; 2] {
 
 /// Writes `number` into the end of `buffer` and returns the part that was written.
 pub(crate) fn format_integer(number: i64, buffer: &mut [u8; 20]) -> &[u8] {
-    let mut magnitude = number.unsigned_abs();
-    let mut start = buffer.len();
-    while magnitude >= 100 {
-        let pair = (magnitude % 100) as usize * 2;
-        magnitude /= 100;
-        start -= 2;
-        buffer[start..start + 2].copy_from_slice(&DIGIT_PAIRS[pair..pair + 2]);
-    }
-    if magnitude >= 10 {
-        let pair = magnitude as usize * 2;
-        start -= 2;
-        buffer[start..start + 2].copy_from_slice(&DIGIT_PAIRS[pair..pair + 2]);
-    } else {
-        start -= 1;
-        buffer[start] = b'0' + magnitude as u8;
-    }
+    let mut start = write_digits(number.unsigned_abs(), buffer);
     if number < 0 {
         start -= 1;
         buffer[start] = b'-';
     }
     &buffer[start..]
+}
+
+/// Writes the digits of a number up to the end of `buffer`, and says where they begin.
+pub(crate) fn write_digits(mut number: u64, buffer: &mut [u8]) -> usize {
+    let mut start = buffer.len();
+    while number >= 100 {
+        let pair = (number % 100) as usize * 2;
+        number /= 100;
+        start -= 2;
+        buffer[start..start + 2].copy_from_slice(&DIGIT_PAIRS[pair..pair + 2]);
+    }
+    if number >= 10 {
+        let pair = number as usize * 2;
+        start -= 2;
+        buffer[start..start + 2].copy_from_slice(&DIGIT_PAIRS[pair..pair + 2]);
+    } else {
+        start -= 1;
+        buffer[start] = b'0' + number as u8;
+    }
+    start
+}
+
+/// Reads a number without a sign as C's `strtoull` does where it takes the whole text, but for those
+/// that read as negative integers.
+pub(crate) fn parse_unsigned(text: &[u8]) -> Option<u64> {
+    if let Some(integer) = parse_integer(text) {
+        return u64::try_from(integer).ok();
+    }
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
+    let begin = text.iter().position(|byte| !is_space(byte)).unwrap_or(text.len());
+    let (is_negative, digits) = match &text[begin..] {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] | digits => (false, digits),
+    };
+    let mut number: u64 = 0;
+    for digit in digits {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        number = number.checked_mul(10)?.checked_add(digit)?;
+    }
+    let number = if is_negative { number.wrapping_neg() } else { number };
+    (!digits.is_empty()).then_some(number)
 }
 
 /// Reads a double that Redis accepts: infinities yes, NaN no, and nothing that overflows or

@@ -94,6 +94,30 @@ pub(crate) fn append(element: Text<'_>, target: &mut Vec<u8>) {
     write(element, &mut target[before..]);
 }
 
+/// Appends an element without its length behind it, for what is only read forwards. What it takes
+/// with that length is given.
+#[inline]
+pub(crate) fn append_bare(element: Text<'_>, target: &mut Vec<u8>) -> usize {
+    let (head, text) = Head::of(element);
+    target.extend_from_slice(&head.bytes[..head.length]);
+    target.extend_from_slice(text);
+    let length = head.length + text.len();
+    length + tail_length(length)
+}
+
+/// The first element of those that have no length behind them, and the rest. The bytes have been
+/// written here, and are whole.
+#[inline]
+pub(crate) fn split_bare(bytes: &[u8]) -> Option<(Text<'_>, &[u8])> {
+    let (&kind, behind) = bytes.split_first()?;
+    if (kind::SHORT_TEXT..kind::INTEGER_13).contains(&kind) {
+        let (text, rest) = behind.split_at_checked(usize::from(kind & 0x3f))?;
+        return Some((Text::Fixed(text), rest));
+    }
+    let (element, length) = any_bare(bytes)?;
+    Some((element, &bytes[length..]))
+}
+
 /// The first element, and how many bytes it takes. Nothing if the bytes are no whole element.
 #[inline]
 pub(crate) fn first(bytes: &[u8]) -> Option<(Text<'_>, usize)> {
@@ -128,8 +152,15 @@ pub(crate) fn visit<'a>(mut bytes: &'a [u8], mut visit: impl FnMut(Text<'a>)) {
 }
 
 fn any_first(bytes: &[u8]) -> Option<(Text<'_>, usize)> {
+    let (element, length) = any_bare(bytes)?;
+    let size = length + tail_length(length);
+    (size <= bytes.len()).then_some((element, size))
+}
+
+/// The first element, and how many bytes it takes without its length behind.
+fn any_bare(bytes: &[u8]) -> Option<(Text<'_>, usize)> {
     let (&kind, rest) = bytes.split_first()?;
-    let (element, length) = match kind {
+    let found = match kind {
         0..=0x7f => (Text::Integer(kind.into()), 1),
         kind::SHORT_TEXT..kind::INTEGER_13 => text(bytes, 1, usize::from(kind & 0x3f))?,
         0xc0..=0xdf => {
@@ -144,8 +175,7 @@ fn any_first(bytes: &[u8]) -> Option<(Text<'_>, usize)> {
         kind::INTEGER_64 => (integer(rest.get(..8)?), 9),
         _ => return None,
     };
-    let size = length + tail_length(length);
-    (size <= bytes.len()).then_some((element, size))
+    Some(found)
 }
 
 /// The last element, and how many bytes it takes. Nothing if the bytes do not end in a whole one.

@@ -23,8 +23,8 @@ pub(crate) struct Row {
     pub(crate) name: &'static str,
     /// The value of every key at the start.
     value: &'static str,
-    /// A script that is loaded at the start.
-    script: Option<&'static str>,
+    /// The commands that come before, on a line each.
+    before: fn() -> String,
     /// The words of the request with this number; of several that are sent together, on a line each.
     words: fn(usize) -> String,
     /// What its reply starts with.
@@ -32,10 +32,10 @@ pub(crate) struct Row {
 }
 
 const fn row(name: &'static str, words: fn(usize) -> String, reply: &'static str) -> Row {
-    Row { name, value: VALUE, script: None, words, reply }
+    Row { name, value: VALUE, before: String::new, words, reply }
 }
 
-pub(crate) const ROWS: [Row; 22] = [
+pub(crate) const ROWS: [Row; 26] = [
     row("PING", |_| "PING".to_owned(), "+PONG"),
     row("GET, hit", |number| format!("GET {}", key(number)), "$32"),
     row("GET, miss", |number| format!("GET {}", absent(number)), "$-1"),
@@ -59,12 +59,22 @@ pub(crate) const ROWS: [Row; 22] = [
     row("EVAL, kept", |number| format!("EVAL \"{UNLOCK}\" 1 {} token", key(number)), ":0"),
     Row {
         value: "1000000",
-        script: Some(INCREMENT),
+        before: || format!("SCRIPT LOAD \"{INCREMENT}\""),
         ..row(
             "EVALSHA INCR",
             |number| format!("EVALSHA {INCREMENT_SHA1} 1 {}", key(number)),
             ":1000001",
         )
+    },
+    row("XADD", |number| format!("XADD new:stream MAXLEN ~ 1000 * {}", fields(number)), "$"),
+    Row {
+        before: entries,
+        ..row("XRANGE 100", |number| format!("XRANGE stream {} + COUNT 100", start(number)), "*100")
+    },
+    Row { before: || format!("{}\n{GROUP}", entries()), ..row("XREADGROUP", |_| read(1), "*1") },
+    Row {
+        before: || format!("{}\n{GROUP}\n{}", entries(), read(WARMING + COUNTED)),
+        ..row("XACK", |number| format!("XACK stream group {}", id(number)), ":1")
     },
 ];
 
@@ -77,6 +87,34 @@ const INCREMENT_SHA1: &str = "6f5ade10a69975e903c6d07b10ea44c6382381a5";
 fn transaction(number: usize) -> String {
     let (key, counter) = (key(number), number % 1000);
     format!("MULTI\nSET {key} {VALUE}\nINCR counter:{counter}\nGET {key}\nEXEC")
+}
+
+const GROUP: &str = "XGROUP CREATE stream group 0";
+
+/// A stream with an entry for every request.
+fn entries() -> String {
+    let add = |number| format!("XADD stream {} {}", id(number), fields(number));
+    (0..KEYS).map(add).collect::<Vec<_>>().join("\n")
+}
+
+/// The entry's number in as many digits as a clock's milliseconds have.
+fn id(number: usize) -> String {
+    format!("1{number:012}")
+}
+
+/// The id of any entry that a hundred begin with.
+fn start(number: usize) -> String {
+    id(number * STRIDE % (KEYS - 100))
+}
+
+/// Three fields with values of 16 bytes.
+fn fields(number: usize) -> String {
+    ["room", "sender", "text"].map(|field| format!("{field} val:{number:012}")).join(" ")
+}
+
+/// Hands out so many entries that are new to the group.
+fn read(count: usize) -> String {
+    format!("XREADGROUP GROUP group consumer COUNT {count} STREAMS stream >")
 }
 
 /// What there is beside the keys.
@@ -105,14 +143,14 @@ pub(crate) fn perform(row: &Row, depth: usize) {
     let mut connection = connect();
     let fill: Vec<_> =
         (0..KEYS).map(|number| encode(&format!("SET {} {}", key(number), row.value))).collect();
-    let load = row.script.map(|script| encode(&format!("SCRIPT LOAD \"{script}\"")));
+    let before: Vec<_> = (row.before)().lines().map(encode).collect();
     let requests: Vec<_> =
         (0..WARMING + COUNTED).map(|number| encode(&(row.words)(number))).collect();
     let batches: Vec<Vec<u8>> = requests.chunks(depth).map(<[_]>::concat).collect();
     let (warming, counted) = batches.split_at(WARMING / depth);
 
     let mut replies = Vec::new();
-    serve_checked(&mut connection, load.as_slice(), &mut replies, "$40");
+    serve_accepted(&mut connection, &before, &mut replies);
     serve_checked(&mut connection, &fill, &mut replies, "+OK");
     serve_checked(&mut connection, &preparations().map(|words| encode(&words)), &mut replies, ":");
     serve_checked(&mut connection, warming, &mut replies, row.reply);
@@ -124,6 +162,14 @@ fn connect() -> Connection {
     let config = Config::new();
     config.set_at_start("shards", &["8"]).expect("there is such a parameter");
     Connection::new(&Engine::new(config))
+}
+
+fn serve_accepted(connection: &mut Connection, requests: &[Vec<u8>], replies: &mut Vec<u8>) {
+    for request in requests {
+        replies.clear();
+        connection.serve(request, replies);
+        assert!(!replies.starts_with(b"-"), "{}", replies.escape_ascii());
+    }
 }
 
 fn serve_checked(
