@@ -7,10 +7,12 @@ use super::string::write_text;
 use crate::config::{EventClass, Param};
 use crate::error::Error;
 use crate::execute::Call;
+use crate::keyspace::Changed;
 use crate::resp::Reply;
 use crate::value::number::parse_integer;
 use crate::value::stream::{
     Entry, History, Id, IdRange, LONGEST_ID, Log, NewId, NodeLimits, Stream, Trim, TrimUntil,
+    until_zero,
 };
 use crate::value::{Value, ValueRef};
 
@@ -43,32 +45,37 @@ fn xadd(call: &mut Call<'_>) -> Result<(), Error> {
     if options.id == NewId::Given(Id::MIN) {
         return Err(Error::err("The ID specified in XADD must be greater than 0-0"));
     }
-    let last_id = match call.txn.peek(key) {
-        Some(entry) => Some(stream(entry.value())?.log.history.last_id),
-        None if options.makes_none => {
+    let bytes = words.clone().map(<[u8]>::len).sum();
+    if bytes > NodeLimits::MOST_BYTES {
+        return Err(Error::err("Elements are too large to be stored"));
+    }
+    let (now_ms, limits) = (call.now_ms(), node_limits(call));
+    let add = |stream: &mut Stream| {
+        let id = new_id(options.id, stream.log.history.last_id, now_ms)?;
+        stream.log.append(id, words.clone(), bytes, limits);
+        Ok((id, options.trim.map_or(0, |trim| stream.log.trim(trim))))
+    };
+    let changed = call.txn.change_large(key, |value| match value {
+        Value::Stream(stream) => add(stream),
+        _ => Err(Error::WrongType),
+    });
+    let (id, trimmed) = match changed {
+        Changed::Done(added) => {
+            let added = added?;
+            call.txn.touch(key);
+            added
+        }
+        Changed::Short => return Err(Error::WrongType),
+        Changed::Missing if options.makes_none => {
             call.reply.null();
             return Ok(());
         }
-        None => None,
-    };
-    let id = new_id(options.id, last_id.unwrap_or_default(), call.now_ms())?;
-    if words.clone().map(<[u8]>::len).sum::<usize>() > NodeLimits::MOST_BYTES {
-        return Err(Error::err("Elements are too large to be stored"));
-    }
-    let limits = node_limits(call);
-    let add = |stream: &mut Stream| {
-        stream.log.append(id, words, limits);
-        options.trim.map_or(0, |trim| stream.log.trim(trim))
-    };
-    let trimmed = if last_id.is_some() {
-        let trimmed = change(call, key, |stream, _| add(stream));
-        call.txn.touch(key);
-        trimmed
-    } else {
-        let mut stream = Box::<Stream>::default();
-        let trimmed = add(&mut stream);
-        call.txn.put(key, Value::Stream(stream), None);
-        trimmed
+        Changed::Missing => {
+            let mut stream = Box::<Stream>::default();
+            let added = add(&mut stream)?;
+            call.txn.put(key, Value::Stream(stream), None);
+            added
+        }
     };
     call.txn.event(EventClass::STREAM, "xadd", key);
     if trimmed > 0 {
@@ -486,11 +493,11 @@ pub(super) fn parse_end(text: &[u8]) -> Result<Id, Error> {
 
 /// A bound of a range, and whether it is not in it itself.
 fn parse_bound(text: &[u8], missing: u64) -> Result<(Id, bool), Error> {
-    Ok(match text {
+    Ok(match until_zero(text) {
         b"-" => (Id::MIN, false),
         b"+" => (Id::MAX, false),
-        [b'(', id @ ..] => (parse_id(id, missing)?, true),
-        id => (parse_id(id, missing)?, false),
+        [b'(', _, ..] => (parse_id(&text[1..], missing)?, true),
+        _ => (parse_id(text, missing)?, false),
     })
 }
 

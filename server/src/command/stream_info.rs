@@ -84,7 +84,7 @@ fn write_figures(stream: &Stream, reply: &mut Reply<'_>) {
     let (log, history) = (&stream.log, stream.log.history);
     write_count(reply, "length", log.len());
     write_count(reply, "radix-tree-keys", log.count_blocks());
-    write_count(reply, "radix-tree-nodes", log.count_blocks() + 1);
+    write_count(reply, "radix-tree-nodes", log.count_index_nodes());
     for (name, id) in
         [("last-generated-id", history.last_id), ("max-deleted-entry-id", history.max_deleted_id)]
     {

@@ -11,7 +11,9 @@ use crate::error::Error;
 use crate::execute::Call;
 use crate::keyspace::Awaited;
 use crate::resp::{Mark, Protocol, Reply};
-use crate::value::stream::{ConsumerNumber, Group, Id, IdRange, LONGEST_ID, Log, Pending, Stream};
+use crate::value::stream::{
+    ConsumerNumber, Group, Id, IdRange, LONGEST_ID, Log, Pending, Stream, until_zero,
+};
 
 pub(super) const COMMANDS: &[&Command] = &[&XREAD, &XREADGROUP];
 
@@ -158,7 +160,7 @@ impl<'a> ReadRequest<'a> {
 
     fn key_and_id<'c>(&self, args: Args<'c>, number: usize) -> (&'c [u8], &'c [u8]) {
         let at = self.first_key + number;
-        (args.at(at), args.at(at + self.count_keys))
+        (args.at(at), until_zero(args.at(at + self.count_keys)))
     }
 }
 

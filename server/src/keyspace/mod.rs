@@ -23,7 +23,7 @@ pub(crate) use entry::{Entry, SHARE_OF_TABLE};
 pub(crate) use expiry::Sweep;
 pub(crate) use notes::{Note, Wanted};
 use shard::Shard;
-pub(crate) use txn::{Run, Scope, Txn, Uses};
+pub(crate) use txn::{Changed, Run, Scope, Txn, Uses};
 pub(crate) use usage::{Counting, Usage};
 pub(crate) use waiting::{Awaited, Ticket};
 pub(crate) use watching::{Watch, Watched};

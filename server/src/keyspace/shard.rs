@@ -211,6 +211,11 @@ impl Database {
         self.change(found, |entries, handle| *handle = entries.set_deadline(*handle, deadline_ms));
     }
 
+    /// Whether a value has memory of its own.
+    pub(super) fn is_large(&self, found: Found) -> bool {
+        self.entries.is_outside(found.item)
+    }
+
     /// Changes a value in place.
     pub(super) fn change_value<R>(
         &mut self,

@@ -59,6 +59,14 @@ impl Uses {
     }
 }
 
+/// What has become of a value that was to be changed.
+pub(crate) enum Changed<R> {
+    Done(R),
+    /// It is a short text, and was not changed.
+    Short,
+    Missing,
+}
+
 enum Guards<'a> {
     None,
     /// The one that the run holds.
@@ -392,6 +400,24 @@ impl Txn<'_> {
         let found = slice.find(hash, key)?;
         slice.database.note_use(found, |usage| uses.note(usage, now_ms));
         Some(slice.change().change_value(found, change))
+    }
+
+    /// Changes a value in place that has memory of its own, as all but short texts have.
+    pub(crate) fn change_large<R>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut Value) -> R,
+    ) -> Changed<R> {
+        let (hash, uses, now_ms) = (self.hash(key), self.uses, self.now_ms);
+        let mut slice = self.slice(hash);
+        let Some(found) = slice.find(hash, key) else {
+            return Changed::Missing;
+        };
+        if !slice.database.is_large(found) {
+            return Changed::Short;
+        }
+        slice.database.note_use(found, |usage| uses.note(usage, now_ms));
+        Changed::Done(slice.change().change_value(found, change))
     }
 
     /// Stores a value under a key, with this deadline or none.

@@ -27,6 +27,8 @@ const LONGEST_HEAD: usize = 9;
 /// The longest length behind an element.
 const LONGEST_TAIL: usize = 5;
 
+const LONGEST_SHORT_TEXT: usize = 0x3f;
+
 /// The bytes in front of a text, or all of an integer.
 struct Head {
     bytes: [u8; LONGEST_HEAD],
@@ -98,11 +100,30 @@ pub(crate) fn append(element: Text<'_>, target: &mut Vec<u8>) {
 /// with that length is given.
 #[inline]
 pub(crate) fn append_bare(element: Text<'_>, target: &mut Vec<u8>) -> usize {
+    if let Text::Fixed(text) = element
+        && text.len() <= LONGEST_SHORT_TEXT
+    {
+        target.push(kind::SHORT_TEXT | text.len() as u8);
+        target.extend_from_slice(text);
+        return text.len() + 2;
+    }
     let (head, text) = Head::of(element);
     target.extend_from_slice(&head.bytes[..head.length]);
     target.extend_from_slice(text);
     let length = head.length + text.len();
     length + tail_length(length)
+}
+
+/// How many bytes an integer takes.
+pub(crate) const fn integer_size(integer: i64) -> usize {
+    match integer {
+        0..=0x7f => 2,
+        -0x1000..=0xfff => 3,
+        -0x8000..=0x7fff => 4,
+        -0x80_0000..=0x7f_ffff => 5,
+        -0x8000_0000..=0x7fff_ffff => 6,
+        _ => 10,
+    }
 }
 
 /// The first element of those that have no length behind them, and the rest. The bytes have been
@@ -296,6 +317,9 @@ mod tests {
         let mut backwards = texts(Elements(bytes).rev());
         backwards.reverse();
         assert_eq!(backwards, elements);
+        for integer in INTEGERS {
+            assert_eq!(integer_size(integer), size(Text::Integer(integer)));
+        }
         assert_eq!(bytes.len(), elements.iter().map(|text| size(Text::new(text))).sum());
     }
 

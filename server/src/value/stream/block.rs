@@ -7,7 +7,7 @@
 use super::{Id, IdRange};
 use crate::value::Text;
 use crate::value::list::is_same;
-use crate::value::packed::{self, append_bare, split_bare};
+use crate::value::packed::{append_bare, integer_size, split_bare};
 
 /// When a block is full, as Redis has it.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,7 @@ pub(crate) trait Words<'w>: ExactSizeIterator<Item = &'w [u8]> + Clone {}
 
 impl<'w, W: ExactSizeIterator<Item = &'w [u8]> + Clone> Words<'w> for W {}
 
-/// Entries that lie together. There is always one that is not deleted.
+/// Entries that lie together.
 #[derive(Clone, Debug)]
 pub(crate) struct Block {
     bytes: Vec<u8>,
@@ -106,7 +106,7 @@ impl Block {
         let texts: usize = words.clone().map(|word| word.len() + 2).sum();
         bytes.reserve_exact(texts + USUAL_ENTRY);
         let names = words.len() / 2;
-        let mut reckoned = FRAME + reckoned_integer(names as i64) + reckoned_integer(0);
+        let mut reckoned = FRAME + integer_size(names as i64) + integer_size(0);
         for name in words.clone().step_by(2) {
             reckoned += append_bare(Text::new(name), &mut bytes);
         }
@@ -146,7 +146,7 @@ impl Block {
     /// Whether Redis would put one more entry, whose words have so many bytes, into the same node.
     pub(super) fn has_room_for(&self, bytes: usize, limits: NodeLimits) -> bool {
         let (live, deleted) = (i64::from(self.live), i64::from(self.deleted));
-        let counts = reckoned_integer(live) + reckoned_integer(deleted);
+        let counts = integer_size(live) + integer_size(deleted);
         let entries = (live + deleted) as usize;
         self.reckoned as usize + counts + bytes < limits.most_bytes()
             && (limits.entries == 0 || entries < limits.entries)
@@ -156,7 +156,7 @@ impl Block {
     pub(crate) fn push<'w>(&mut self, id: Id, words: impl Words<'w>) {
         let ms = id.ms.wrapping_sub(self.base.ms);
         let sequence = id.sequence.wrapping_sub(self.base.sequence);
-        let mut reckoned = reckoned_integer(ms as i64) + reckoned_integer(sequence as i64);
+        let mut reckoned = integer_size(ms as i64) + integer_size(sequence as i64);
         let at = self.bytes.len();
         self.bytes.extend_from_slice(&[0; HEAD]);
         write_number(ms, &mut self.bytes);
@@ -171,14 +171,14 @@ impl Block {
             }
         } else {
             write_number(words.len() as u64 / 2, &mut self.bytes);
-            reckoned += reckoned_integer(words.len() as i64 / 2);
+            reckoned += integer_size(words.len() as i64 / 2);
             elements += 1;
             for word in words {
                 reckoned += append_bare(Text::new(word), &mut self.bytes);
             }
         }
         // Marks, the two parts of the id, and this number itself.
-        reckoned += reckoned_integer(marks.into()) + reckoned_integer(elements as i64 + 3);
+        reckoned += integer_size(marks.into()) + integer_size(elements as i64 + 3);
         self.write_head(at, marks);
         self.reckoned += reckoned as u32;
         self.live += 1;
@@ -458,11 +458,6 @@ fn take_element<'a>(bytes: &mut &'a [u8]) -> Option<Text<'a>> {
     let (element, rest) = split_bare(bytes)?;
     *bytes = rest;
     Some(element)
-}
-
-/// What Redis takes for a number in a node.
-fn reckoned_integer(number: i64) -> usize {
-    packed::size(Text::Integer(number))
 }
 
 /// Seven bits in each byte, the lowest first; the highest bit says that more follow.

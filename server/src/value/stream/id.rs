@@ -114,12 +114,17 @@ impl NewId {
     }
 }
 
-/// The two parts of an id. As C has it, a text ends at its first zero byte.
+/// A text up to its first zero byte, where it ends in C.
+pub(crate) fn until_zero(text: &[u8]) -> &[u8] {
+    text.split(|&byte| byte == 0).next().unwrap_or(text)
+}
+
+/// The two parts of an id.
 fn split(text: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     if text.len() > LONGEST_READ {
         return None;
     }
-    let text = text.split(|&byte| byte == 0).next().unwrap_or(text);
+    let text = until_zero(text);
     match text.iter().position(|&byte| byte == b'-') {
         Some(dash) => Some((&text[..dash], Some(&text[dash + 1..]))),
         None => Some((text, None)),

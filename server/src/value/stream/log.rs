@@ -92,9 +92,21 @@ impl Log {
         self.full.len() + usize::from(self.tail.is_some())
     }
 
-    /// Adds an entry, whose id is behind that of the last one.
-    pub(crate) fn append<'w>(&mut self, id: Id, words: impl Words<'w>, limits: NodeLimits) {
-        let bytes: usize = words.clone().map(<[u8]>::len).sum();
+    /// How many nodes Redis's index of the same blocks has: a radix tree of the bytes of ids, in which
+    /// only what does not branch is put together.
+    pub(crate) fn count_index_nodes(&self) -> usize {
+        let keys: Vec<_> = self.blocks().map(|block| block.base().to_bytes()).collect();
+        1 + nodes_below(&keys, 0)
+    }
+
+    /// Adds an entry, whose id is behind that of the last one, and whose words have so many bytes.
+    pub(crate) fn append<'w>(
+        &mut self,
+        id: Id,
+        words: impl Words<'w>,
+        bytes: usize,
+        limits: NodeLimits,
+    ) {
         match &mut self.tail {
             Some(tail) if tail.has_room_for(bytes, limits) => {
                 let before = tail.heap_bytes();
@@ -134,6 +146,9 @@ impl Log {
         if self.change(key, |block| usize::from(block.delete(id))) == 0 {
             return false;
         }
+        if self.block(key).is_some_and(|block| block.len() == 0) {
+            self.drop_block(key);
+        }
         let history = &mut self.history;
         history.max_deleted_id = history.max_deleted_id.max(id);
         if id == self.first_id || id == self.top {
@@ -145,6 +160,9 @@ impl Log {
     /// Deletes entries in front; how many.
     pub(crate) fn trim(&mut self, trim: Trim) -> usize {
         let before = self.length;
+        if matches!(trim.until, TrimUntil::Length(most) if before <= most) {
+            return 0;
+        }
         while let Some(block) = self.first_block() {
             let (key, length, last) = (block.base(), block.len(), block.last());
             let (deleted, left) = (before - self.length, self.length - length);
@@ -171,7 +189,8 @@ impl Log {
         before - self.length
     }
 
-    /// Deletes entries in front of a block that is not to go as a whole.
+    /// Deletes entries in front of a block that is not to go as a whole. As in Redis it stays even if
+    /// none is left, where the last one had been deleted before.
     fn trim_within(&mut self, key: Id, until: TrimUntil) {
         let mut surplus = match until {
             TrimUntil::Length(most) => self.length - most,
@@ -185,7 +204,7 @@ impl Log {
         self.change(key, |block| block.delete_front(goes));
     }
 
-    /// Has entries of a block deleted, and drops the block if none is left; how many were.
+    /// Has entries of a block deleted; how many were.
     fn change(&mut self, key: Id, delete: impl FnOnce(&mut Block) -> usize) -> usize {
         let is_tail = self.is_tail(key);
         let block = if is_tail { self.tail.as_mut() } else { self.full.get_mut(&key) };
@@ -196,9 +215,6 @@ impl Log {
         let deleted = delete(block);
         self.block_bytes = self.block_bytes + block.heap_bytes() - before;
         self.length -= deleted;
-        if block.len() == 0 {
-            self.drop_block(key);
-        }
         deleted
     }
 
@@ -222,10 +238,9 @@ impl Log {
 
     /// Finds out which entries are the first and the last one.
     fn note_edges(&mut self) {
-        let first = self.first_block().and_then(Block::first_id);
-        let top = self.tail.as_ref().and_then(Block::top);
-        self.first_id = first.unwrap_or(Id::MIN);
-        self.top = top.unwrap_or(Id::MIN);
+        let first = self.range(IdRange::ALL).next().map(|entry| entry.id);
+        let top = self.blocks().rev().find_map(Block::top);
+        (self.first_id, self.top) = (first.unwrap_or_default(), top.unwrap_or_default());
     }
 
     /// The key of the block that an id falls into.
@@ -235,7 +250,10 @@ impl Log {
     }
 
     fn block_of(&self, id: Id) -> Option<&Block> {
-        let key = self.key_of_block(id)?;
+        self.block(self.key_of_block(id)?)
+    }
+
+    fn block(&self, key: Id) -> Option<&Block> {
         self.tail.as_ref().filter(|tail| tail.base() == key).or_else(|| self.full.get(&key))
     }
 
@@ -302,6 +320,20 @@ impl Log {
             std::cmp::Ordering::Greater => None,
         }
     }
+}
+
+/// The nodes below the one that stands for so many bytes that all of these keys have in common.
+fn nodes_below(keys: &[[u8; Id::BYTES]], depth: usize) -> usize {
+    let (Some(first), Some(last)) = (keys.first(), keys.last()) else {
+        return 0;
+    };
+    if first == last {
+        return usize::from(depth < Id::BYTES);
+    }
+    let branch = first.iter().zip(last).take_while(|(one, other)| one == other).count();
+    let children = keys.chunk_by(|one, next| one[branch] == next[branch]);
+    let below = children.map(|child| 1 + nodes_below(child, branch + 1)).sum::<usize>();
+    usize::from(branch > depth) + below
 }
 
 /// Two are equal that hold the same, in whatever blocks.

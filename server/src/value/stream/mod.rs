@@ -9,7 +9,7 @@ mod tests;
 
 pub(crate) use block::{Block, Entry, NodeLimits};
 pub(crate) use group::{Consumer, ConsumerNumber, Group, Groups, Pending};
-pub(crate) use id::{Id, IdRange, LONGEST_ID, NewId};
+pub(crate) use id::{Id, IdRange, LONGEST_ID, NewId, until_zero};
 pub(crate) use log::{History, Log, Trim, TrimUntil};
 
 #[derive(Clone, Debug, Default, PartialEq)]

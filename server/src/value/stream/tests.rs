@@ -53,7 +53,8 @@ impl Both {
             _ => Id { ms: last.ms, sequence: last.sequence + 1 + self.random.next() % 3 },
         };
         let words = self.words();
-        self.log.append(id, words.iter().map(Vec::as_slice), self.limits);
+        let bytes = words.iter().map(Vec::len).sum();
+        self.log.append(id, words.iter().map(Vec::as_slice), bytes, self.limits);
         self.model.insert(id, words);
     }
 
@@ -139,7 +140,7 @@ fn a_log_holds_what_was_added_through_random_changes() {
                 both.check();
             }
         }
-        both.log.trim(Trim { until: TrimUntil::Length(0), is_rough: false, most: 0 });
+        both.log.trim(Trim { until: TrimUntil::Id(Id::MAX), is_rough: false, most: 0 });
         assert_eq!((both.log.count_blocks(), both.log.heap_bytes()), (0, 0), "seed {seed}");
     }
 }
@@ -150,7 +151,7 @@ fn deleted_entries_do_not_keep_their_memory() {
     let words: [&[u8]; 2] = [b"field", &[b'x'; 100]];
     let ids = |count| (1..=count).map(|ms| Id { ms, sequence: 0 });
     for id in ids(10_000) {
-        log.append(id, words.into_iter(), NodeLimits { bytes: 4096, entries: 100 });
+        log.append(id, words.into_iter(), 105, NodeLimits { bytes: 4096, entries: 100 });
     }
     let full = log.heap_bytes();
     for id in ids(10_000).filter(|id| id.ms % 10 != 0) {
@@ -164,7 +165,7 @@ fn what_redis_has_in_a_node_is_in_a_block() {
     let limits = NodeLimits { bytes: 4096, entries: 100 };
     let mut log = Log::default();
     for ms in 1..=250 {
-        log.append(Id { ms, sequence: 0 }, [&b"a"[..], b"1"].into_iter(), limits);
+        log.append(Id { ms, sequence: 0 }, [&b"a"[..], b"1"].into_iter(), 2, limits);
     }
     let lengths: Vec<usize> = log.blocks().map(Block::len).collect();
     assert_eq!(lengths, [100, 100, 50]);
