@@ -130,6 +130,18 @@ impl<'a> Args<'a> {
         (index..self.len()).map(move |index| self.at(index))
     }
 
+    /// The arguments from `index` on, each looked up only once.
+    pub(crate) fn with_rest<R>(self, index: usize, act: impl FnOnce(&[&'a [u8]]) -> R) -> R {
+        const FEW: usize = 16;
+        let rest = self.from(index);
+        let (mut few, count) = ([&[][..]; FEW], rest.len());
+        if count > FEW {
+            return act(&rest.collect::<Vec<_>>());
+        }
+        few.iter_mut().zip(rest).for_each(|(place, argument)| *place = argument);
+        act(&few[..count])
+    }
+
     pub(crate) fn integer(&self, index: usize) -> Result<i64, Error> {
         number::parse_integer(self.at(index)).ok_or(Error::NotInteger)
     }

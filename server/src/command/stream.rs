@@ -36,23 +36,26 @@ const XADD: Command = Command {
 };
 
 fn xadd(call: &mut Call<'_>) -> Result<(), Error> {
-    let (key, args) = (call.args.at(1), call.args);
     let options = AddOptions::parse(call, true)?;
-    let words = args.from(options.next);
-    if words.len() == 0 || words.len() % 2 == 1 {
+    call.args.with_rest(options.next, |words| add_entry(call, &options, words))
+}
+
+fn add_entry(call: &mut Call<'_>, options: &AddOptions, words: &[&[u8]]) -> Result<(), Error> {
+    let key = call.args.at(1);
+    if words.is_empty() || words.len() % 2 == 1 {
         return Err(Error::WrongArity(call.row.name.clone()));
     }
     if options.id == NewId::Given(Id::MIN) {
         return Err(Error::err("The ID specified in XADD must be greater than 0-0"));
     }
-    let bytes = words.clone().map(<[u8]>::len).sum();
+    let bytes = words.iter().map(|word| word.len()).sum();
     if bytes > NodeLimits::MOST_BYTES {
         return Err(Error::err("Elements are too large to be stored"));
     }
     let (now_ms, limits) = (call.now_ms(), node_limits(call));
     let add = |stream: &mut Stream| {
         let id = new_id(options.id, stream.log.history.last_id, now_ms)?;
-        stream.log.append(id, words.clone(), bytes, limits);
+        stream.log.append(id, words, bytes, limits);
         Ok((id, options.trim.map_or(0, |trim| stream.log.trim(trim))))
     };
     let changed = call.txn.change_large(key, |value| match value {

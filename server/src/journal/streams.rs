@@ -207,10 +207,9 @@ fn add_entry(block: &mut Option<Block>, id: Id, names: Option<&[Text<'_>]>, fiel
     let mut digits = vec![[0; LONGEST_INTEGER]; texts.len()];
     let words = texts.iter().zip(&mut digits).map(|(text, digits)| text.bytes(digits));
     let words: Vec<&[u8]> = words.collect();
-    let words = words.iter().copied();
     match block {
-        Some(block) => block.push(id, words),
-        None => *block = Some(Block::new(id, words)),
+        Some(block) => block.push(id, &words),
+        None => *block = Some(Block::new(id, &words)),
     }
 }
 

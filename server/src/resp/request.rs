@@ -403,17 +403,38 @@ fn plain_arguments(buffer: &[u8], start: usize, spans: &mut Vec<Span>) -> Option
 }
 
 /// The number of a head such as `*3` or `$16`, if it has three digits at most, and the head's size.
+#[inline]
 fn plain_head(bytes: &[u8], kind: u8) -> Option<(usize, usize)> {
-    let digit = |byte: u8| usize::from(byte - b'0');
+    match bytes.first_chunk() {
+        Some(word) => plain_head_in_word(u64::from_le_bytes(*word), kind),
+        None => plain_head_in_rest(bytes, kind),
+    }
+}
+
+/// The same where eight bytes are there, which are looked at all together.
+#[inline]
+fn plain_head_in_word(word: u64, kind: u8) -> Option<(usize, usize)> {
+    const LINE_END: u64 = 0x0a0d;
+    let kind = u64::from(kind);
+    let digit = |at: u32| ((word >> (8 * at)) as u8).wrapping_sub(b'0');
+    let [a, b, c] = [digit(1), digit(2), digit(3)];
+    let number = |digits: &[u8]| digits.iter().fold(0, |sum, &digit| sum * 10 + usize::from(digit));
+    if word & 0xff_ff00_00ff == LINE_END << 24 | kind {
+        ((1..=9).contains(&a) && b <= 9).then(|| (number(&[a, b]), 5))
+    } else if word & 0xffff_00ff == LINE_END << 16 | kind {
+        (a <= 9).then_some((usize::from(a), 4))
+    } else if word & 0xffff_0000_00ff == LINE_END << 32 | kind {
+        ((1..=9).contains(&a) && b <= 9 && c <= 9).then(|| (number(&[a, b, c]), 6))
+    } else {
+        None
+    }
+}
+
+/// The same at the end of a buffer, where no text that has more than two bytes can follow.
+fn plain_head_in_rest(bytes: &[u8], kind: u8) -> Option<(usize, usize)> {
     match *bytes {
-        [first, a @ b'0'..=b'9', b'\r', b'\n', ..] if first == kind => Some((digit(a), 4)),
-        [first, a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..] if first == kind => {
-            Some((digit(a) * 10 + digit(b), 5))
-        }
-        [first, a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b'\r', b'\n', ..]
-            if first == kind =>
-        {
-            Some((digit(a) * 100 + digit(b) * 10 + digit(c), 6))
+        [first, digit @ b'0'..=b'9', b'\r', b'\n', ..] if first == kind => {
+            Some((usize::from(digit - b'0'), 4))
         }
         _ => None,
     }

@@ -30,11 +30,6 @@ impl NodeLimits {
     }
 }
 
-/// The names and values of an entry, one after the other.
-pub(crate) trait Words<'w>: ExactSizeIterator<Item = &'w [u8]> + Clone {}
-
-impl<'w, W: ExactSizeIterator<Item = &'w [u8]> + Clone> Words<'w> for W {}
-
 /// Entries that lie together.
 #[derive(Clone, Debug)]
 pub(crate) struct Block {
@@ -99,15 +94,15 @@ const WORTH_COMPACTING: usize = 256;
 const FRAME: usize = 7;
 
 impl Block {
-    /// A block with its first entry.
-    pub(crate) fn new<'w>(id: Id, words: impl Words<'w>) -> Self {
+    /// A block with its first entry, whose names and values stand one after the other.
+    pub(crate) fn new(id: Id, words: &[&[u8]]) -> Self {
         const USUAL_ENTRY: usize = 8;
         let mut bytes = Vec::new();
-        let texts: usize = words.clone().map(|word| word.len() + 2).sum();
+        let texts: usize = words.iter().map(|word| word.len() + 2).sum();
         bytes.reserve_exact(texts + USUAL_ENTRY);
         let names = words.len() / 2;
         let mut reckoned = FRAME + integer_size(names as i64) + integer_size(0);
-        for name in words.clone().step_by(2) {
+        for name in words.iter().step_by(2) {
             reckoned += append_bare(Text::new(name), &mut bytes);
         }
         let end = bytes.len() as u32;
@@ -153,7 +148,7 @@ impl Block {
     }
 
     /// Adds an entry behind all others.
-    pub(crate) fn push<'w>(&mut self, id: Id, words: impl Words<'w>) {
+    pub(crate) fn push(&mut self, id: Id, words: &[&[u8]]) {
         let ms = id.ms.wrapping_sub(self.base.ms);
         let sequence = id.sequence.wrapping_sub(self.base.sequence);
         let mut reckoned = integer_size(ms as i64) + integer_size(sequence as i64);
@@ -161,18 +156,15 @@ impl Block {
         self.bytes.extend_from_slice(&[0; HEAD]);
         write_number(ms, &mut self.bytes);
         write_number(if ms == 0 { sequence } else { id.sequence }, &mut self.bytes);
-        let mut marks = 0;
-        let mut elements = words.len();
-        if self.has_names(words.clone()) {
-            marks = SAME_NAMES;
-            elements /= 2;
-            for value in words.skip(1).step_by(2) {
-                reckoned += append_bare(Text::new(value), &mut self.bytes);
+        let (mut marks, mut elements) = (SAME_NAMES, words.len() / 2);
+        if self.has_names(words) {
+            for pair in words.as_chunks::<2>().0 {
+                reckoned += append_bare(Text::new(pair[1]), &mut self.bytes);
             }
         } else {
-            write_number(words.len() as u64 / 2, &mut self.bytes);
-            reckoned += integer_size(words.len() as i64 / 2);
-            elements += 1;
+            write_number(elements as u64, &mut self.bytes);
+            reckoned += integer_size(elements as i64);
+            (marks, elements) = (0, words.len() + 1);
             for word in words {
                 reckoned += append_bare(Text::new(word), &mut self.bytes);
             }
@@ -200,22 +192,19 @@ impl Block {
         }
     }
 
-    fn has_names<'w>(&self, words: impl Words<'w>) -> bool {
+    fn has_names(&self, words: &[&[u8]]) -> bool {
         if words.len() != 2 * self.names as usize {
             return false;
         }
         let mut names = &self.bytes[..self.names_end as usize];
-        words.step_by(2).all(|word| {
+        words.as_chunks::<2>().0.iter().all(|[word, _]| {
             let Some((name, rest)) = split_bare(names) else {
                 return false;
             };
             names = rest;
             match name {
-                Text::Integer(number) => {
-                    matches!(Text::new(word), Text::Integer(other) if other == number)
-                }
-                Text::Fixed(text) => text == word,
-                _ => false,
+                Text::Fixed(text) => text == *word,
+                _ => is_same(name, Text::new(word)),
             }
         })
     }

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use super::block::Words;
 use super::{Block, Entry, Id, IdRange, NodeLimits};
 
 #[derive(Clone, Debug, Default)]
@@ -100,13 +99,7 @@ impl Log {
     }
 
     /// Adds an entry, whose id is behind that of the last one, and whose words have so many bytes.
-    pub(crate) fn append<'w>(
-        &mut self,
-        id: Id,
-        words: impl Words<'w>,
-        bytes: usize,
-        limits: NodeLimits,
-    ) {
+    pub(crate) fn append(&mut self, id: Id, words: &[&[u8]], bytes: usize, limits: NodeLimits) {
         match &mut self.tail {
             Some(tail) if tail.has_room_for(bytes, limits) => {
                 let before = tail.heap_bytes();

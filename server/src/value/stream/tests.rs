@@ -54,7 +54,8 @@ impl Both {
         };
         let words = self.words();
         let bytes = words.iter().map(Vec::len).sum();
-        self.log.append(id, words.iter().map(Vec::as_slice), bytes, self.limits);
+        let slices: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+        self.log.append(id, &slices, bytes, self.limits);
         self.model.insert(id, words);
     }
 
@@ -151,7 +152,7 @@ fn deleted_entries_do_not_keep_their_memory() {
     let words: [&[u8]; 2] = [b"field", &[b'x'; 100]];
     let ids = |count| (1..=count).map(|ms| Id { ms, sequence: 0 });
     for id in ids(10_000) {
-        log.append(id, words.into_iter(), 105, NodeLimits { bytes: 4096, entries: 100 });
+        log.append(id, &words, 105, NodeLimits { bytes: 4096, entries: 100 });
     }
     let full = log.heap_bytes();
     for id in ids(10_000).filter(|id| id.ms % 10 != 0) {
@@ -165,7 +166,7 @@ fn what_redis_has_in_a_node_is_in_a_block() {
     let limits = NodeLimits { bytes: 4096, entries: 100 };
     let mut log = Log::default();
     for ms in 1..=250 {
-        log.append(Id { ms, sequence: 0 }, [&b"a"[..], b"1"].into_iter(), 2, limits);
+        log.append(Id { ms, sequence: 0 }, &[b"a", b"1"], 2, limits);
     }
     let lengths: Vec<usize> = log.blocks().map(Block::len).collect();
     assert_eq!(lengths, [100, 100, 50]);
