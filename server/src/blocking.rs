@@ -241,6 +241,9 @@ impl Serving<'_> {
             let ticket = Arc::clone(ticket);
             last = place;
             let kind = self.txn.peek(key).map(|entry| entry.value().kind());
+            if kind.is_none() && !self.txn.is_loss_minded(key) {
+                break;
+            }
             if kind == Some(ticket.awaited.kind) || ticket.awaited.minds_loss {
                 ready.append(&mut self.serve_waiter(&ticket, key));
             }

@@ -53,7 +53,12 @@ pub(super) struct Waiting {
     reach: BTreeMap<usize, usize>,
 }
 
-type Queue = BTreeMap<u64, Arc<Ticket>>;
+#[derive(Debug, Default)]
+struct Queue {
+    tickets: BTreeMap<u64, Arc<Ticket>>,
+    /// How many of those who wait mind if the key is gone.
+    minding_loss: usize,
+}
 
 impl Waiting {
     pub(super) fn is_empty(&self) -> bool {
@@ -70,7 +75,8 @@ impl Waiting {
 
     fn join(&mut self, key: &[u8], place: u64, ticket: &Arc<Ticket>) {
         let queue = self.queues.entry(key.into()).or_default().entry(ticket.database).or_default();
-        if queue.insert(place, Arc::clone(ticket)).is_none() {
+        if queue.tickets.insert(place, Arc::clone(ticket)).is_none() {
+            queue.minding_loss += usize::from(ticket.awaited.minds_loss);
             for &shard in &ticket.shards {
                 *self.reach.entry(shard).or_default() += 1;
             }
@@ -84,10 +90,11 @@ impl Waiting {
         let Some(queue) = queues.get_mut(&ticket.database) else {
             return;
         };
-        if queue.remove(&place).is_none() {
+        if queue.tickets.remove(&place).is_none() {
             return;
         }
-        if queue.is_empty() {
+        queue.minding_loss -= usize::from(ticket.awaited.minds_loss);
+        if queue.tickets.is_empty() {
             queues.remove(&ticket.database);
         }
         if queues.is_empty() {
@@ -182,10 +189,19 @@ impl Txn<'_> {
     /// Who waits for a key of the selected database, the first behind a place in its queue, and in
     /// which place.
     pub(crate) fn next_waiting(&self, key: &[u8], after: u64) -> Option<(u64, &Arc<Ticket>)> {
+        let tickets = &self.queue(key)?.tickets;
+        tickets.range(after + 1..).next().map(|(&place, ticket)| (place, ticket))
+    }
+
+    /// Whether anybody who waits for a key of the selected database minds if it is gone.
+    pub(crate) fn is_loss_minded(&self, key: &[u8]) -> bool {
+        self.queue(key).is_some_and(|queue| queue.minding_loss > 0)
+    }
+
+    fn queue(&self, key: &[u8]) -> Option<&Queue> {
         let index = self.shard_of_key(key);
         let (_, shard) = self.indexed_shards().find(|(held, _)| *held == index)?;
-        let queue = shard.waiting()?.queue(self.database(), key)?;
-        queue.range(after + 1..).next().map(|(&place, ticket)| (place, ticket))
+        shard.waiting()?.queue(self.database(), key)
     }
 
     /// The databases in which somebody waits for a key.
