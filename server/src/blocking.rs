@@ -145,14 +145,15 @@ impl Blocking {
         self.waiters().values().filter(|waiter| waiter.is_timed).count()
     }
 
-    /// How many keys are waited for.
-    pub(crate) fn keys(&self) -> usize {
+    /// How many keys are waited for by those whose tickets are chosen.
+    pub(crate) fn keys(&self, is_chosen: impl Fn(&Ticket) -> bool) -> usize {
         let waiters = self.waiters();
+        let chosen = waiters.values().filter(|waiter| is_chosen(&waiter.ticket));
         let places = |waiter: &Waiter| {
             let database = waiter.ticket.database;
             waiter.ticket.keys.iter().map(|key| (database, key.clone())).collect::<Vec<_>>()
         };
-        waiters.values().flat_map(places).collect::<BTreeSet<Place>>().len()
+        chosen.flat_map(places).collect::<BTreeSet<Place>>().len()
     }
 
     fn waiters(&self) -> MutexGuard<'_, HashMap<u64, Waiter>> {

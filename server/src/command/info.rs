@@ -197,8 +197,9 @@ fn clients(lines: &mut Lines<'_>, call: &Call<'_>) {
     lines.line("watching_clients", watching.count());
     lines.line("clients_in_timeout_table", engine.blocking.timed());
     lines.line("total_watched_keys", call.txn.watched_keys());
-    lines.line("total_blocking_keys", engine.blocking.keys());
-    lines.zeros(&["total_blocking_keys_on_nokey"]);
+    lines.line("total_blocking_keys", engine.blocking.keys(|_| true));
+    let minding = engine.blocking.keys(|ticket| ticket.awaited.minds_loss);
+    lines.line("total_blocking_keys_on_nokey", minding);
 }
 
 /// What scripts and functions take.
