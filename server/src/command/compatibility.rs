@@ -5,11 +5,12 @@ use std::fmt::Write;
 use super::metadata::Group;
 use super::{Registered, Table};
 
-const GROUPS: [(Group, &str); 10] = [
+const GROUPS: [(Group, &str); 11] = [
     (Group::Connection, "Connections"),
     (Group::String, "Strings"),
     (Group::List, "Lists"),
     (Group::Set, "Sets"),
+    (Group::Stream, "Streams"),
     (Group::Pubsub, "Publishing and subscribing"),
     (Group::Transactions, "Transactions"),
     (Group::Scripting, "Scripts and functions"),
@@ -26,7 +27,7 @@ RESP3, the same error texts in the same order of checks, the same limits; except
 It follows Redis 7.2 where versions differ, and reports that version to clients that ask.
 
 Every command takes all the options that Redis 7.2 knows for it. What is not listed does not exist
-yet: sorted sets, hashes, streams, persistence, replication and cluster mode are out for now. A command that does not exist gets the error that
+yet: sorted sets, hashes, persistence, replication and cluster mode are out for now. A command that does not exist gets the error that
 Redis gives for a command that it does not know, so that clients that probe for features take it
 for an older server, and nothing is accepted without being done.
 

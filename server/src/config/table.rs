@@ -72,7 +72,6 @@ const NO_AOF: &str = "it matters only with appendonly yes";
 const NO_SNAPSHOTS: &str = "it matters only where snapshots are saved";
 const NO_MAXMEMORY: &str = "it matters only with maxmemory";
 const NO_FREEING: &str = "redlet frees large values without holding up clients either way";
-const NO_STREAMS: &str = "it matters only to streams";
 const NO_SYSLOG: &str = "it matters only with syslog-enabled yes";
 const NO_DEFRAG: &str = "it matters only with activedefrag yes";
 const NO_PINNING: &str = "redlet leaves the choice of processors to the system";
@@ -295,9 +294,9 @@ parameters! {
         .help(Values, "longest set that is stored packed"),
     SetMaxListpackValue => integer("set-max-listpack-value", 0, i64::MAX, 64)
         .help(Values, "longest element in a packed set"),
-    StreamNodeMaxBytes => memory("stream-node-max-bytes", 0, 4096).no_difference(NO_STREAMS)
+    StreamNodeMaxBytes => memory("stream-node-max-bytes", 0, 4096)
         .help(Values, "size of a stream's nodes; 0 for any"),
-    StreamNodeMaxEntries => integer("stream-node-max-entries", 0, i64::MAX, 100).no_difference(NO_STREAMS)
+    StreamNodeMaxEntries => integer("stream-node-max-entries", 0, i64::MAX, 100)
         .help(Values, "entries of a stream's nodes; 0 for any"),
 
     IoThreads => integer("io-threads", 1, 128, 1).change(Never)
