@@ -14,11 +14,11 @@ use bytes::Bytes;
 use crate::clients::Client;
 use crate::clock::Moment;
 use crate::command::args::Request;
-use crate::command::{Args, Locks, Registered, locate};
+use crate::command::{Locks, Registered, locate};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::execute::{Call, Flow, uses, write_error};
-use crate::keyspace::{Awaited, Run, Scope, Ticket, Txn, Uses};
+use crate::keyspace::{Awaited, Place, Run, Scope, Ticket, Txn, Uses};
 use crate::monitor::Redacted;
 use crate::resp::{Output, Protocol, Reply};
 use crate::session::Session;
@@ -86,9 +86,6 @@ pub(crate) struct Waiter {
     is_tracked: bool,
     in_vain: InVain,
 }
-
-/// A key with the database that it is in.
-pub(crate) type Place = (usize, Box<[u8]>);
 
 impl Blocking {
     /// Has the client wait for what its command wishes. The command still holds its keys, so nothing
@@ -185,11 +182,11 @@ impl Waiter {
     }
 }
 
-/// Serves those who wait for keys that a command may have put something under.
+/// Serves those who wait for keys under which a command has put something, or has taken it away.
 pub(crate) fn serve(call: &mut Call<'_>) {
     let mut ready = match call.row.command.locks {
         Locks::Queued | Locks::Script => std::mem::take(&mut call.session.transaction.ready),
-        _ => made_ready(&call.txn, call.row, call.args),
+        _ => call.txn.take_ready(),
     };
     while !ready.is_empty() {
         for (database, key) in std::mem::take(&mut ready) {
@@ -207,23 +204,6 @@ pub(crate) fn serve_loss(engine: &Engine, run: &mut Run<'_>, (database, key): (u
     let scope = Scope { database, now_ms: moment.now_ms(), uses: Uses::Ignored };
     let mut serving = Serving { engine, moment, txn: run.lock_key(key, scope) };
     serving.serve_key(key);
-}
-
-/// Of the keys that a command may have changed, those that somebody waits for.
-pub(crate) fn made_ready(txn: &Txn<'_>, row: &'static Registered, args: Args<'_>) -> Vec<Place> {
-    let keys: Vec<Box<[u8]>> = match row.command.locks {
-        // What it executes has noted the keys.
-        Locks::Script => return Vec::new(),
-        Locks::All => txn.awaited_keys(),
-        Locks::Keys | Locks::Queued | Locks::Watched => {
-            locate::keys(row.command, args).map(Box::from).collect()
-        }
-    };
-    let places = |key: Box<[u8]>| {
-        let databases = txn.awaiting_databases(&key).into_iter();
-        databases.map(move |database| (database, key.clone()))
-    };
-    keys.into_iter().flat_map(places).collect()
 }
 
 /// Serving in the name of whoever has put something somewhere.
@@ -264,19 +244,20 @@ impl Serving<'_> {
             return Vec::new();
         }
         let mut output = Output::default();
-        let Some(ready) = self.rerun(waiter, &mut output) else {
+        let (is_served, ready) = self.rerun(waiter, &mut output);
+        if !is_served {
             self.txn.queue_anew(ticket, key, engine.blocking.next_number());
-            return Vec::new();
-        };
+            return ready;
+        }
         waiter.answer(&mut output, None);
         waiters.remove(&ticket.client);
         self.txn.leave(ticket);
         ready
     }
 
-    /// Runs a command that found nothing before. What is given are the keys that it has put something
-    /// under, or nothing if it waits on.
-    fn rerun(&mut self, waiter: &Waiter, output: &mut Output) -> Option<Vec<Place>> {
+    /// Runs a command that found nothing before. What is given is whether its wait is over, and the keys
+    /// that it has put something under, or found to be gone.
+    fn rerun(&mut self, waiter: &Waiter, output: &mut Output) -> (bool, Vec<Place>) {
         let (engine, mut session) = (self.engine, waiter.session(self.moment));
         let mark = output.mark();
         let mut call = Call {
@@ -297,14 +278,13 @@ impl Serving<'_> {
         if waiter.is_tracked {
             engine.tracking.remember(waiter.client.id, locate::keys(call.row.command, call.args));
         }
-        let serves_others = call.row.command.serves_waiting;
-        let ready = serves_others.then(|| made_ready(&call.txn, call.row, call.args));
+        let ready = call.txn.take_ready();
         let waits_on = call.wish.is_some();
         drop(call);
         if let Err(error) = result {
             write_error(engine, waiter.row, Reply::new(output, waiter.protocol), mark, &error);
         }
-        (!waits_on).then_some(ready.unwrap_or_default())
+        (!waits_on, ready)
     }
 }
 

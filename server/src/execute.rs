@@ -203,14 +203,13 @@ fn queue(
     Flow::Continue
 }
 
-/// Has the client wait if it has to; or serves those who have waited for what it may have brought.
+/// Has the client wait if it has to, and serves those who have waited for what has come or gone.
 #[cold]
 fn wait_or_serve(call: &mut Call<'_>) {
-    match call.wish.take() {
-        Some(wish) => call.engine.blocking.enter(call, wish),
-        None if call.may_serve_waiting() => blocking::serve(call),
-        None => {}
+    if let Some(wish) = call.wish.take() {
+        call.engine.blocking.enter(call, wish);
     }
+    blocking::serve(call);
 }
 
 /// The row of a request that may be executed now.
@@ -426,12 +425,6 @@ fn note_slow<'a>(
 }
 
 impl Call<'_> {
-    fn may_serve_waiting(&self) -> bool {
-        let command = self.row.command;
-        let writes = command.flags.contains(CommandFlags::WRITE) && command.serves_waiting;
-        writes || matches!(command.locks, Locks::Queued | Locks::Script) || self.txn.has_expired()
-    }
-
     /// Adds what this client has done so far to the server's statistics, before they are read.
     pub(crate) fn settle_statistics(&mut self) {
         self.session.tally.flush(&self.engine.stats);
@@ -554,9 +547,10 @@ impl Inner<'_, '_> {
             is_in_script: origin.is_some(),
         };
         let result = call.perform();
-        if call.txn.is_awaited() && call.may_serve_waiting() {
-            let ready = blocking::made_ready(&call.txn, row, args);
-            call.session.transaction.ready.extend(ready);
+        for place in call.txn.take_ready() {
+            if !call.session.transaction.ready.contains(&place) {
+                call.session.transaction.ready.push(place);
+            }
         }
         let (flow, redacted) = (call.flow, call.redacted);
         drop(call);

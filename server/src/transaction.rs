@@ -2,10 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::blocking::Place;
 use crate::clients::{Client, ClientFlags};
 use crate::command::args::Request;
 use crate::command::{Args, Registered};
+use crate::keyspace::Place;
 use crate::keyspace::Watched;
 
 /// Requests that wait for EXEC.

@@ -101,8 +101,6 @@ pub(crate) struct Command {
     pub(crate) works_subscribed: bool,
     /// Whether it is executed at once inside of MULTI, where others wait for EXEC.
     pub(crate) works_queueing: bool,
-    /// Whether those who wait for its keys may find something there once it has run.
-    pub(crate) serves_waiting: bool,
     pub(crate) run: Handler,
 }
 
@@ -125,7 +123,6 @@ impl Command {
         subcommands: &[],
         works_subscribed: false,
         works_queueing: false,
-        serves_waiting: true,
         run: container,
     };
 

@@ -65,7 +65,7 @@ fn add_entry(call: &mut Call<'_>, options: &AddOptions, words: &[&[u8]]) -> Resu
     let (id, trimmed) = match changed {
         Changed::Done(added) => {
             let added = added?;
-            call.txn.touch(key);
+            call.txn.touch_ready(key);
             added
         }
         Changed::Short => return Err(Error::WrongType),
@@ -306,7 +306,6 @@ const XDEL: Command = Command {
     complexity: "O(log(N)) for each id",
     usage: "key id [id ...]",
     summary: "Deletes entries of a stream.",
-    serves_waiting: false,
     run: xdel,
     ..Command::BASE
 };
@@ -344,7 +343,6 @@ const XTRIM: Command = Command {
     complexity: "O(N) for N entries that are deleted, which go by whole blocks",
     usage: "key <MAXLEN | MINID> [= | ~] threshold [LIMIT count]",
     summary: "Deletes entries at the beginning of a stream.",
-    serves_waiting: false,
     run: xtrim,
     ..Command::BASE
 };
@@ -371,7 +369,6 @@ const XSETID: Command = Command {
     since: "5.0.0",
     usage: "key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]",
     summary: "Sets what a stream knows of entries that were added before. Meant for servers that copy one.",
-    serves_waiting: false,
     run: xsetid,
     ..Command::BASE
 };

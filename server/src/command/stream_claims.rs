@@ -3,7 +3,7 @@
 use super::Command;
 use super::metadata::{Group as CommandGroup, KeySpec, categories, flags};
 use super::stream::{
-    change, parse_end, parse_id, parse_start, read, stream, write_entry, write_id,
+    change, find, parse_end, parse_id, parse_start, read, stream, write_entry, write_id,
 };
 use crate::config::EventClass;
 use crate::error::Error;
@@ -136,14 +136,13 @@ const XCLAIM: Command = Command {
     complexity: "O(log(N)) for each id",
     usage: "key group consumer min-idle-time id [id ...] [IDLE milliseconds] [TIME unix-time-milliseconds] [RETRYCOUNT count] [FORCE] [JUSTID] [LASTID last-id]",
     summary: "Has pending entries belong to another consumer.",
-    serves_waiting: false,
     run: xclaim,
     ..Command::BASE
 };
 
 fn xclaim(call: &mut Call<'_>) -> Result<(), Error> {
     let (key, name, consumer) = (call.args.at(1), call.args.at(2), call.args.at(3));
-    check_group(call)?;
+    check_group(read(call, key)?, key, name)?;
     let request = ClaimRequest::parse(call)?;
     let now_ms = call.now_ms();
     let claimed = change(call, key, |Stream { log, groups }, reply| {
@@ -166,9 +165,8 @@ fn xclaim(call: &mut Call<'_>) -> Result<(), Error> {
 }
 
 /// Finds out whether there is a group.
-fn check_group(call: &mut Call<'_>) -> Result<(), Error> {
-    let (key, name) = (call.args.at(1), call.args.at(2));
-    let is_there = read(call, key)?.is_some_and(|stream| stream.groups.get(name).is_some());
+fn check_group(stream: Option<&Stream>, key: &[u8], name: &[u8]) -> Result<(), Error> {
+    let is_there = stream.is_some_and(|stream| stream.groups.get(name).is_some());
     if is_there { Ok(()) } else { Err(no_key_or_group(key, name)) }
 }
 
@@ -318,15 +316,16 @@ const XAUTOCLAIM: Command = Command {
     complexity: "O(1) if COUNT is small",
     usage: "key group consumer min-idle-time start [COUNT count] [JUSTID]",
     summary: "Has pending entries belong to another consumer, as many as there are from an id on.",
-    serves_waiting: false,
     run: xautoclaim,
     ..Command::BASE
 };
 
 fn xautoclaim(call: &mut Call<'_>) -> Result<(), Error> {
     let (key, name, consumer) = (call.args.at(1), call.args.at(2), call.args.at(3));
+    // As in Redis, this counts as a look even if the request is wrong.
+    call.txn.read(key);
     let request = AutoclaimRequest::parse(call)?;
-    check_group(call)?;
+    check_group(find(call, key)?, key, name)?;
     if request.count.saturating_mul(size_of::<Id>()) >= ADDRESSABLE {
         return Err(Error::err(
             "Insufficient memory, failed allocating transient memory, COUNT too high.",
@@ -344,7 +343,8 @@ fn xautoclaim(call: &mut Call<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The memory that a process may have at all. Redis needs some for each entry that is asked for.
+/// The memory that a process may have at all. Redis asks for some for each entry that is wanted, and
+/// is refused at the latest from here on.
 const ADDRESSABLE: usize = 1 << 47;
 
 /// What XAUTOCLAIM is asked for.

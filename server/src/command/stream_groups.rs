@@ -53,7 +53,6 @@ const XGROUP_CREATE: Command = Command {
     since: "5.0.0",
     usage: "key group <id | $> [MKSTREAM] [ENTRIESREAD entries-read]",
     summary: "Makes a group of consumers, who read behind an id.",
-    serves_waiting: false,
     run: xgroup_create,
     ..Command::BASE
 };
@@ -132,7 +131,6 @@ const XGROUP_SETID: Command = Command {
     since: "5.0.0",
     usage: "key group <id | $> [ENTRIESREAD entries-read]",
     summary: "Has a group read behind another id.",
-    serves_waiting: false,
     run: xgroup_setid,
     ..Command::BASE
 };
@@ -179,6 +177,7 @@ fn xgroup_destroy(call: &mut Call<'_>) -> Result<(), Error> {
     find(call, key)?.ok_or(NO_KEY)?;
     let was_there = change(call, key, |stream, _| stream.groups.remove(name));
     if was_there {
+        call.txn.note_ready(key);
         call.txn.event(EventClass::STREAM, "xgroup-destroy", key);
     }
     call.reply.flag(was_there);
@@ -195,7 +194,6 @@ const XGROUP_CREATECONSUMER: Command = Command {
     since: "6.2.0",
     usage: "key group consumer",
     summary: "Makes a consumer of a group.",
-    serves_waiting: false,
     run: xgroup_createconsumer,
     ..Command::BASE
 };
@@ -222,7 +220,6 @@ const XGROUP_DELCONSUMER: Command = Command {
     since: "5.0.0",
     usage: "key group consumer",
     summary: "Removes a consumer of a group, with what is pending with it.",
-    serves_waiting: false,
     run: xgroup_delconsumer,
     ..Command::BASE
 };
@@ -274,7 +271,6 @@ const XACK: Command = Command {
     complexity: "O(log(N)) for each id",
     usage: "key group id [id ...]",
     summary: "Acknowledges entries that were delivered to consumers of a group.",
-    serves_waiting: false,
     run: xack,
     ..Command::BASE
 };

@@ -237,9 +237,9 @@ fn xinfo_consumers(call: &mut Call<'_>) -> Result<(), Error> {
         reply.bulk(&consumer.name);
         write_count(reply, "pending", consumer.count_pending());
         reply.bulk(b"idle");
-        reply.integer((now_ms - consumer.seen_ms).max(0));
+        reply.integer(now_ms.wrapping_sub(consumer.seen_ms).max(0));
         reply.bulk(b"inactive");
-        reply.integer(consumer.active_ms.map_or(-1, |active_ms| now_ms - active_ms));
+        reply.integer(consumer.active_ms.map_or(-1, |active_ms| now_ms.wrapping_sub(active_ms)));
     }
     Ok(())
 }

@@ -28,7 +28,6 @@ const XREAD: Command = Command {
     complexity: "O(log(N)+M) for each stream of N entries of which M are returned",
     usage: "[COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
     summary: "Gets the entries behind ids in one or more streams, and waits for some if there are none.",
-    serves_waiting: false,
     run: xread,
     ..Command::BASE
 };
@@ -155,6 +154,7 @@ impl<'a> ReadRequest<'a> {
         if request.first_key == 0 {
             return Err(Error::Syntax);
         }
+        debug_assert_eq!(first_stream(args), Some(request.first_key), "these keys are held");
         Ok(request)
     }
 
@@ -235,7 +235,7 @@ fn wait_or_reply_nothing(call: &mut Call<'_>, request: &ReadRequest<'_>, behind:
         Patience::Endless => None,
     };
     let first_id = request.first_key + request.count_keys;
-    let is_last = |at: usize| at >= first_id && call.args.at(at) == b"$";
+    let is_last = |at: usize| at >= first_id && until_zero(call.args.at(at)) == b"$";
     let rewritten = (first_id..call.args.len()).any(is_last).then(|| {
         let mut rewritten = Request::default();
         for (at, argument) in call.args.iter().enumerate() {
@@ -268,7 +268,6 @@ const XREADGROUP: Command = Command {
     complexity: "O(log(N)+M) for each stream of N entries of which M are returned",
     usage: "GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id ...]",
     summary: "Gets entries that a group has not read yet, or those pending with a consumer, and waits for some if there are none.",
-    serves_waiting: false,
     run: xreadgroup,
     ..Command::BASE
 };
@@ -285,6 +284,8 @@ fn xreadgroup(call: &mut Call<'_>) -> Result<(), Error> {
     let mut answer = Answer::begin(call);
     for (number, &source) in sources.iter().enumerate() {
         let key = call.args.at(request.first_key + number);
+        // Redis looks it up once more, and counts that.
+        call.txn.read(key);
         let delivery = Delivery { request: &request, key, source, now_ms: call.now_ms() };
         let done = change(call, key, |stream, reply| {
             delivery.perform(stream, (group, consumer), &mut answer, reply)
@@ -351,8 +352,9 @@ struct Delivery<'a> {
 
 /// What reading has changed.
 #[derive(Clone, Copy, Debug, Default)]
-struct Reading {
+struct Delivered {
     has_made_consumer: bool,
+    /// What is new to the group, not what is read once more.
     has_delivered: bool,
 }
 
@@ -363,7 +365,7 @@ impl Delivery<'_> {
         (group, consumer): (&[u8], &[u8]),
         answer: &mut Answer,
         reply: &mut Reply<'_>,
-    ) -> Reading {
+    ) -> Delivered {
         let Stream { log, groups } = stream;
         let done = groups.change(group, |group| {
             let (number, has_made_consumer) = group.find_or_add_consumer(consumer, self.now_ms);
@@ -380,7 +382,7 @@ impl Delivery<'_> {
                 }
             }
             let has_delivered = has_something && matches!(self.source, Source::New);
-            Reading { has_made_consumer, has_delivered }
+            Delivered { has_made_consumer, has_delivered }
         });
         done.unwrap_or_default()
     }
@@ -434,11 +436,11 @@ impl Delivery<'_> {
     }
 }
 
-fn note_reading(call: &mut Call<'_>, key: &[u8], reading: Reading) {
-    if reading.has_made_consumer {
+fn note_reading(call: &mut Call<'_>, key: &[u8], delivered: Delivered) {
+    if delivered.has_made_consumer {
         call.txn.event(EventClass::STREAM, "xgroup-createconsumer", key);
     }
-    if reading.has_delivered {
+    if delivered.has_delivered {
         call.txn.count_changes(1);
     }
 }

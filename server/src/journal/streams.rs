@@ -171,12 +171,13 @@ fn read_node(base: Id, node: &[u8], log: &mut Log) -> Option<()> {
     let count = rest.count()?;
     let names = rest.take(count)?;
     (rest.integer()? == 0).then_some(())?;
-    let (mut block, mut last, mut gone) = (None, log.top(), Vec::new());
+    let mut block = Block::empty(base, names.iter().copied(), node.len());
+    let mut last = log.blocks().next_back().map(Block::last);
     for _ in 0..live.checked_add(deleted)? {
         let (marks, ms, sequence) = (rest.integer()?, rest.integer()?, rest.integer()?);
         let is_same = marks & SAME_NAMES != 0;
         let elements = if is_same { count } else { rest.count()?.checked_mul(2)? };
-        let fields = rest.take(elements)?;
+        let texts = rest.take(elements)?.iter().copied();
         let counted = AROUND_FIELDS + elements + usize::from(!is_same);
         (rest.integer()? == counted as i64).then_some(())?;
         let (ms, sequence) = (ms as u64, sequence as u64);
@@ -184,33 +185,17 @@ fn read_node(base: Id, node: &[u8], log: &mut Log) -> Option<()> {
             Id { ms: base.ms.wrapping_add(ms), sequence: base.sequence.wrapping_add(sequence) };
         last.is_none_or(|last| last < id).then_some(())?;
         last = Some(id);
-        add_entry(&mut block, id, is_same.then_some(names), fields);
-        gone.extend((marks & DELETED != 0).then_some(id));
+        if marks & DELETED == 0 {
+            block.push_texts(id, is_same, texts);
+        } else {
+            block.push_deleted(id, is_same, texts);
+        }
     }
-    let mut block: Block = block?;
-    let is_counted = gone.len() == deleted;
-    for id in gone {
-        block.delete(id);
-    }
+    let is_counted = block.len() == live;
     if live > 0 {
         log.add_block(block);
     }
     (is_counted && rest.0.is_empty()).then_some(())
-}
-
-/// Adds an entry, whose names stand among its fields if they are not given.
-fn add_entry(block: &mut Option<Block>, id: Id, names: Option<&[Text<'_>]>, fields: &[Text<'_>]) {
-    let texts: Vec<Text<'_>> = match names {
-        Some(names) => names.iter().zip(fields).flat_map(|(name, value)| [*name, *value]).collect(),
-        None => fields.to_vec(),
-    };
-    let mut digits = vec![[0; LONGEST_INTEGER]; texts.len()];
-    let words = texts.iter().zip(&mut digits).map(|(text, digits)| text.bytes(digits));
-    let words: Vec<&[u8]> = words.collect();
-    match block {
-        Some(block) => block.push(id, &words),
-        None => *block = Some(Block::new(id, &words)),
-    }
 }
 
 /// What is still to be read of a node.

@@ -82,10 +82,10 @@ impl Keyspace {
         }
         (sweep.announce)(txn.take_notes());
         let is_worthwhile = is_moving || seen > 0 && expired.len() * WORTHWHILE >= seen;
-        expired.retain(|key| txn.awaiting_databases(key).contains(&number));
+        let ready = txn.take_ready();
         drop(txn);
-        for key in &expired {
-            (sweep.serve)(&mut run, number, key);
+        for (number, key) in &ready {
+            (sweep.serve)(&mut run, *number, key);
         }
         is_worthwhile
     }

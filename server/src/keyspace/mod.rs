@@ -25,7 +25,7 @@ pub(crate) use notes::{Note, Wanted};
 use shard::Shard;
 pub(crate) use txn::{Changed, Run, Scope, Txn, Uses};
 pub(crate) use usage::{Counting, Usage};
-pub(crate) use waiting::{Awaited, Ticket};
+pub(crate) use waiting::{Awaited, Place, Ticket};
 pub(crate) use watching::{Watch, Watched};
 
 use crate::random::Random;

@@ -12,6 +12,7 @@ use super::holding::{Holder, Several};
 use super::notes::{Note, Notes, Wanted};
 use super::shard::{Counters, Database, Interest, Shard};
 use super::usage::{Counting, Usage};
+use super::waiting::Place as Ready;
 use crate::config::EventClass;
 use crate::storage::Found;
 use crate::value::Value;
@@ -27,8 +28,8 @@ pub(crate) struct Txn<'a> {
     pub(super) now_ms: i64,
     uses: Uses,
     pub(super) notes: Notes,
-    /// Whether it has found a key whose time was over.
-    has_expired: bool,
+    /// Keys that somebody waits for, and under which something has come or gone, in this order.
+    ready: Vec<Ready>,
 }
 
 /// What a transaction is about, beside its keys.
@@ -244,7 +245,7 @@ impl<'a> Txn<'a> {
     ) -> Self {
         let Scope { database, now_ms, uses } = scope;
         let notes = Notes::new();
-        Txn { keyspace, guards, locked_key, database, now_ms, uses, notes, has_expired: false }
+        Txn { keyspace, guards, locked_key, database, now_ms, uses, notes, ready: Vec::new() }
     }
 
     /// A transaction within this one, which holds the same for somebody else's command.
@@ -274,9 +275,29 @@ impl Txn<'_> {
         self.database
     }
 
-    /// Whether it has removed a key because its time was over.
-    pub(crate) const fn has_expired(&self) -> bool {
-        self.has_expired
+    /// Keys that somebody waits for, and under which something has come or gone, in this order.
+    pub(crate) fn take_ready(&mut self) -> Vec<Ready> {
+        std::mem::take(&mut self.ready)
+    }
+
+    /// Notes that a value has changed in a way that somebody may wait for.
+    pub(crate) fn note_ready(&mut self, key: &[u8]) {
+        let hash = self.hash(key);
+        self.slice(hash).note_ready(key);
+    }
+
+    /// Notes that a key was changed in such a way.
+    pub(crate) fn touch_ready(&mut self, key: &[u8]) {
+        let hash = self.hash(key);
+        let mut slice = self.slice(hash);
+        slice.note_change(key);
+        slice.note_ready(key);
+    }
+
+    /// Notes that anything may have come or gone in a database.
+    pub(super) fn note_all_ready(&mut self, database: usize) {
+        let awaited = self.awaited_keys(database);
+        self.ready.extend(awaited.into_iter().map(|key| (database, key)));
     }
 
     /// Turns to another database; its index has been checked.
@@ -455,6 +476,7 @@ impl Txn<'_> {
             return false;
         };
         slice.note_change(key);
+        slice.note_ready(key);
         slice.change().remove(hash, found);
         true
     }
@@ -465,6 +487,7 @@ impl Txn<'_> {
         let mut slice = self.slice(hash);
         let found = slice.find(hash, key)?;
         slice.note_change(key);
+        slice.note_ready(key);
         Some(slice.change().take(hash, found))
     }
 
@@ -513,8 +536,8 @@ impl Txn<'_> {
         let shard = shard_mut(self.keyspace, &mut self.guards, hash);
         let (database, counters, interest) = shard.parts(number, hasher);
         let (locked_key, notes) = (&mut self.locked_key, &mut self.notes);
-        let has_expired = &mut self.has_expired;
-        Slice { database, number, counters, interest, locked_key, now_ms, notes, has_expired }
+        let ready = &mut self.ready;
+        Slice { database, number, counters, interest, locked_key, now_ms, notes, ready }
     }
 
     /// Has what has these hashes brought near, all at the same time.
@@ -548,7 +571,7 @@ struct Slice<'t> {
     locked_key: &'t mut LockedKey,
     now_ms: i64,
     notes: &'t mut Notes,
-    has_expired: &'t mut bool,
+    ready: &'t mut Vec<Ready>,
 }
 
 impl Slice<'_> {
@@ -572,12 +595,23 @@ impl Slice<'_> {
         let is_expired = self.database.is_expired(found, self.now_ms);
         if is_expired {
             self.counters.expired += 1;
-            *self.has_expired = true;
             self.notes.event(EventClass::EXPIRED, "expired", self.number, key);
             self.note_change(key);
+            self.note_ready(key);
             self.change().remove(hash, found);
         }
         is_expired
+    }
+
+    /// Notes that something has come or gone under a key, if somebody waits for it.
+    fn note_ready(&mut self, key: &[u8]) {
+        let is_awaited = |interest: &Interest| interest.waiting.is_awaited(self.number, key);
+        if self.interest.is_some_and(is_awaited) {
+            let place = (self.number, Box::from(key));
+            if !self.ready.contains(&place) {
+                self.ready.push(place);
+            }
+        }
     }
 
     fn note_miss(&mut self, key: &[u8]) {
@@ -610,6 +644,7 @@ impl Slice<'_> {
 
     fn store(&mut self, hash: u64, found: Option<Found>, draft: Draft<'_>) {
         self.note_change(draft.key);
+        self.note_ready(draft.key);
         if found.is_none() {
             self.notes.event(EventClass::NEW, "new", self.number, draft.key);
         }

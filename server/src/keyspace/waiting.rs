@@ -27,6 +27,9 @@ pub(crate) struct Ticket {
     shards: Box<[usize]>,
 }
 
+/// A key with the database that it is in.
+pub(crate) type Place = (usize, Box<[u8]>);
+
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Awaited {
@@ -63,6 +66,10 @@ struct Queue {
 impl Waiting {
     pub(super) fn is_empty(&self) -> bool {
         self.queues.is_empty()
+    }
+
+    pub(super) fn is_awaited(&self, database: usize, key: &[u8]) -> bool {
+        self.queue(database, key).is_some()
     }
 
     fn queue(&self, database: usize, key: &[u8]) -> Option<&Queue> {
@@ -204,19 +211,12 @@ impl Txn<'_> {
         shard.waiting()?.queue(self.database(), key)
     }
 
-    /// The databases in which somebody waits for a key.
-    pub(crate) fn awaiting_databases(&self, key: &[u8]) -> Vec<usize> {
-        let index = self.shard_of_key(key);
-        let shard = self.indexed_shards().find(|(held, _)| *held == index);
-        let waiting = shard.and_then(|(_, shard)| shard.waiting());
-        let queues = waiting.and_then(|waiting| waiting.queues.get(key));
-        queues.map_or_else(Vec::new, |queues| queues.keys().copied().collect())
-    }
-
-    /// All keys that somebody waits for in the shards held.
-    pub(crate) fn awaited_keys(&self) -> Vec<Box<[u8]>> {
+    /// The keys of a database that somebody waits for in the shards held.
+    pub(super) fn awaited_keys(&self, database: usize) -> Vec<Box<[u8]>> {
         let waiting = self.shards().filter_map(Shard::waiting);
-        waiting.flat_map(|waiting| waiting.queues.keys().cloned()).collect()
+        let queues = waiting.flat_map(|waiting| &waiting.queues);
+        let awaited = queues.filter(|(_, queues)| queues.contains_key(&database));
+        awaited.map(|(key, _)| key.clone()).collect()
     }
 
     /// The shards that must be held, beside those that are, to serve whoever waits in them.

@@ -142,6 +142,7 @@ impl Txn<'_> {
             let emptied = std::mem::replace(database, Database::new(&keyspace.hasher));
             removed += emptied.len();
         });
+        self.note_all_ready(database);
         self.count_changes(removed);
         removed
     }
@@ -155,6 +156,8 @@ impl Txn<'_> {
                 shard.touch_all(other, &[one, other], hasher);
                 shard.swap(one, other, hasher);
             });
+            self.note_all_ready(one);
+            self.note_all_ready(other);
         }
         self.count_changes(1);
     }

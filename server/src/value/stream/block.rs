@@ -82,7 +82,7 @@ const DELETED: u8 = 1;
 const SAME_NAMES: u8 = 2;
 const MARK_BITS: u32 = 2;
 
-/// A head has two bytes, or four if the entry is too long for that.
+/// A head has two bytes, or five if the entry is too long for that.
 const HEAD: usize = 2;
 const LONG_HEAD: usize = 5;
 const LONGEST_OF_HEAD: usize = (1 << (14 - MARK_BITS)) - 1;
@@ -97,36 +97,45 @@ impl Block {
     /// A block with its first entry, whose names and values stand one after the other.
     pub(crate) fn new(id: Id, words: &[&[u8]]) -> Self {
         const USUAL_ENTRY: usize = 8;
-        let mut bytes = Vec::new();
         let texts: usize = words.iter().map(|word| word.len() + 2).sum();
-        bytes.reserve_exact(texts + USUAL_ENTRY);
-        let names = words.len() / 2;
-        let mut reckoned = FRAME + integer_size(names as i64) + integer_size(0);
-        for name in words.iter().step_by(2) {
-            reckoned += append_bare(Text::new(name), &mut bytes);
+        let names = words.iter().step_by(2).map(|name| Text::new(name));
+        let mut block = Block::empty(id, names, texts + USUAL_ENTRY);
+        block.push(id, words);
+        block
+    }
+
+    /// A block without entries, which may leave out these names, with room for so many bytes.
+    pub(crate) fn empty<'t>(
+        base: Id,
+        names: impl ExactSizeIterator<Item = Text<'t>>,
+        room: usize,
+    ) -> Self {
+        let (mut bytes, count) = (Vec::new(), names.len());
+        bytes.reserve_exact(room);
+        let mut reckoned = FRAME + integer_size(count as i64) + integer_size(0);
+        for name in names {
+            reckoned += append_bare(name, &mut bytes);
         }
         let end = bytes.len() as u32;
-        let mut block = Block {
+        Block {
             bytes,
-            base: id,
-            last: id,
+            base,
+            last: base,
             live: 0,
             deleted: 0,
-            names: names as u32,
+            names: count as u32,
             names_end: end,
             start: end,
             dead_bytes: 0,
             reckoned: reckoned as u32,
-        };
-        block.push(id, words);
-        block
+        }
     }
 
     pub(crate) const fn base(&self) -> Id {
         self.base
     }
 
-    pub(super) const fn last(&self) -> Id {
+    pub(crate) const fn last(&self) -> Id {
         self.last
     }
 
@@ -148,26 +157,39 @@ impl Block {
     }
 
     /// Adds an entry behind all others.
+    #[inline]
     pub(crate) fn push(&mut self, id: Id, words: &[&[u8]]) {
+        if self.has_names(words) {
+            let values = words.as_chunks::<2>().0.iter().map(|[_, value]| Text::new(value));
+            self.push_texts(id, true, values);
+        } else {
+            self.push_texts(id, false, words.iter().map(|word| Text::new(word)));
+        }
+    }
+
+    /// Adds an entry behind all others: its values, or its names and values by turns.
+    #[inline]
+    pub(crate) fn push_texts<'t>(
+        &mut self,
+        id: Id,
+        has_same_names: bool,
+        texts: impl ExactSizeIterator<Item = Text<'t>>,
+    ) {
         let ms = id.ms.wrapping_sub(self.base.ms);
         let sequence = id.sequence.wrapping_sub(self.base.sequence);
         let mut reckoned = integer_size(ms as i64) + integer_size(sequence as i64);
-        let at = self.bytes.len();
+        let (at, mut elements) = (self.bytes.len(), texts.len());
         self.bytes.extend_from_slice(&[0; HEAD]);
         write_number(ms, &mut self.bytes);
         write_number(if ms == 0 { sequence } else { id.sequence }, &mut self.bytes);
-        let (mut marks, mut elements) = (SAME_NAMES, words.len() / 2);
-        if self.has_names(words) {
-            for pair in words.as_chunks::<2>().0 {
-                reckoned += append_bare(Text::new(pair[1]), &mut self.bytes);
-            }
-        } else {
-            write_number(elements as u64, &mut self.bytes);
-            reckoned += integer_size(elements as i64);
-            (marks, elements) = (0, words.len() + 1);
-            for word in words {
-                reckoned += append_bare(Text::new(word), &mut self.bytes);
-            }
+        let marks = if has_same_names { SAME_NAMES } else { 0 };
+        if !has_same_names {
+            write_number(elements as u64 / 2, &mut self.bytes);
+            reckoned += integer_size(elements as i64 / 2);
+            elements += 1;
+        }
+        for text in texts {
+            reckoned += append_bare(text, &mut self.bytes);
         }
         // Marks, the two parts of the id, and this number itself.
         reckoned += integer_size(marks.into()) + integer_size(elements as i64 + 3);
@@ -175,6 +197,18 @@ impl Block {
         self.reckoned += reckoned as u32;
         self.live += 1;
         self.last = id;
+    }
+
+    /// Adds an entry that has been deleted already.
+    pub(crate) fn push_deleted<'t>(
+        &mut self,
+        id: Id,
+        has_same_names: bool,
+        texts: impl ExactSizeIterator<Item = Text<'t>>,
+    ) {
+        let at = self.bytes.len();
+        self.push_texts(id, has_same_names, texts);
+        self.mark_deleted(at);
     }
 
     /// Writes the head of the last entry, for which room has been left.
@@ -290,7 +324,7 @@ impl Block {
     }
 
     /// Deletes an entry; whether it was there.
-    pub(crate) fn delete(&mut self, id: Id) -> bool {
+    pub(super) fn delete(&mut self, id: Id) -> bool {
         let mut entries = self.entries();
         let at = loop {
             let at = entries.skip_deleted();

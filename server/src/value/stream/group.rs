@@ -19,6 +19,10 @@ pub(crate) struct Group {
     pub(crate) read: Option<i64>,
     pending: BTreeMap<Id, Pending>,
     consumers: Vec<Option<Consumer>>,
+    /// Places that nobody has any more.
+    vacant: Vec<ConsumerNumber>,
+    /// Of the names of consumers.
+    name_bytes: usize,
     /// The places of consumers, in the order of their names.
     by_name: BTreeMap<Box<[u8]>, ConsumerNumber>,
 }
@@ -112,12 +116,15 @@ impl Group {
             read,
             pending: BTreeMap::new(),
             consumers: Vec::new(),
+            vacant: Vec::new(),
+            name_bytes: 0,
             by_name: BTreeMap::new(),
         }
     }
 
     fn heap_bytes(&self) -> usize {
-        self.consumers.len() * ONE_CONSUMER + self.pending.len() * ONE_PENDING
+        let names = 2 * self.name_bytes;
+        names + self.consumers.len() * ONE_CONSUMER + self.pending.len() * ONE_PENDING
     }
 
     pub(crate) fn count_consumers(&self) -> usize {
@@ -146,21 +153,18 @@ impl Group {
         if self.by_name.contains_key(name) {
             return None;
         }
-        let vacant = (self.by_name.len() < self.consumers.len())
-            .then(|| self.consumers.iter().position(Option::is_none));
-        let place = vacant.flatten().unwrap_or(self.consumers.len());
-        let number = ConsumerNumber(place as u32);
+        let number = self.vacant.pop().unwrap_or(ConsumerNumber(self.consumers.len() as u32));
         let consumer = Consumer {
             name: name.into(),
             seen_ms: now_ms,
             active_ms: None,
             pending: BTreeSet::new(),
         };
-        if place == self.consumers.len() {
-            self.consumers.push(Some(consumer));
-        } else {
-            self.consumers[place] = Some(consumer);
+        match self.consumers.get_mut(number.0 as usize) {
+            Some(place) => *place = Some(consumer),
+            None => self.consumers.push(Some(consumer)),
         }
+        self.name_bytes += name.len();
         self.by_name.insert(name.into(), number);
         Some(number)
     }
@@ -181,6 +185,8 @@ impl Group {
     pub(crate) fn remove_consumer(&mut self, name: &[u8]) -> Option<usize> {
         let number = self.by_name.remove(name)?;
         let consumer = self.consumers[number.0 as usize].take().expect(CONSUMER_IS_THERE);
+        self.vacant.push(number);
+        self.name_bytes -= name.len();
         for id in &consumer.pending {
             self.pending.remove(id);
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{Block, Entry, Id, IdRange, NodeLimits};
 
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Log {
     /// All blocks but the last, by the ids that theirs are told relative to.
     full: BTreeMap<Id, Block>,
@@ -79,6 +79,11 @@ impl Log {
         self.block_bytes + self.full.len() * INDEXED_BLOCK
     }
 
+    #[cfg(test)]
+    pub(super) const fn block_bytes(&self) -> usize {
+        self.block_bytes
+    }
+
     pub(crate) fn blocks(&self) -> impl DoubleEndedIterator<Item = &Block> {
         self.full.values().chain(&self.tail)
     }
@@ -114,7 +119,7 @@ impl Log {
             self.first_id = id;
         }
         self.history.last_id = id;
-        self.history.added += 1;
+        self.history.added = self.history.added.wrapping_add(1);
     }
 
     /// Adds a block behind the others. The caller sees to the history.
@@ -327,6 +332,16 @@ fn nodes_below(keys: &[[u8; Id::BYTES]], depth: usize) -> usize {
     let children = keys.chunk_by(|one, next| one[branch] == next[branch]);
     let below = children.map(|child| 1 + nodes_below(child, branch + 1)).sum::<usize>();
     usize::from(branch > depth) + below
+}
+
+/// A copy takes no more than what is in it.
+impl Clone for Log {
+    fn clone(&self) -> Self {
+        let (full, tail) = (self.full.clone(), self.tail.clone());
+        let mut copy = Log { full, tail, ..*self };
+        copy.block_bytes = copy.blocks().map(Block::heap_bytes).sum();
+        copy
+    }
 }
 
 /// Two are equal that hold the same, in whatever blocks.

@@ -1,4 +1,7 @@
 //! Streams: entries in the order of their ids, and the groups of consumers that read them.
+//!
+//! The log knows nothing of its readers, and a group nothing of what the entries hold. Times are given
+//! by the caller, and so are ids.
 
 mod block;
 mod group;

@@ -104,7 +104,8 @@ impl Both {
         let id = self.some_id();
         assert_eq!(self.log.get(id).map(words_of), self.model.get(&id).cloned());
         let heap_bytes: usize = self.log.blocks().map(Block::heap_bytes).sum();
-        assert!(self.log.heap_bytes() >= heap_bytes);
+        assert_eq!(self.log.block_bytes(), heap_bytes);
+        assert_eq!(self.log.clone(), self.log);
         let range = IdRange { first: self.some_id(), last: self.some_id() };
         let mut expected: Vec<(Id, Words)> = Vec::new();
         if range.first <= range.last {
@@ -175,12 +176,14 @@ fn what_redis_has_in_a_node_is_in_a_block() {
 #[test]
 fn pending_entries_belong_to_one_consumer_each_through_random_changes() {
     let random = Random::seeded(5);
-    let mut group = Group::new(Id::MIN, Some(0));
+    let mut groups = Groups::default();
+    groups.add(b"group", Group::new(Id::MIN, Some(0)));
+    let empty = groups.heap_bytes();
     let mut model: BTreeMap<Id, (String, i64)> = BTreeMap::new();
     for operation in 0..5000 {
         let id = Id { ms: 1, sequence: random.next() % 200 };
         let name = format!("consumer {}", random.below(7));
-        match random.below(10) {
+        groups.change(b"group", |group| match random.below(10) {
             0 if random.below(20) == 0 => {
                 let removed = group.remove_consumer(name.as_bytes());
                 let before = model.len();
@@ -193,7 +196,8 @@ fn pending_entries_belong_to_one_consumer_each_through_random_changes() {
                 model.insert(id, (name, operation));
             }
             _ => assert_eq!(group.acknowledge(id), model.remove(&id).is_some()),
-        }
+        });
+        let group = groups.get(b"group").expect("it was added above");
         assert_eq!(group.count_pending(), model.len());
         let owners = group.pending_in(IdRange::ALL).map(|(id, pending)| {
             let name = group.consumer(pending.consumer).name.to_vec();
@@ -202,7 +206,10 @@ fn pending_entries_belong_to_one_consumer_each_through_random_changes() {
         assert!(owners.eq(model.clone()));
         let counts: usize = group.consumers().map(Consumer::count_pending).sum();
         assert_eq!(counts, model.len());
+        assert!(groups.heap_bytes() >= empty + 40 * model.len());
     }
+    groups.remove(b"group");
+    assert_eq!(groups.heap_bytes(), 0);
 }
 
 #[test]
