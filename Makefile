@@ -29,7 +29,7 @@ check:
 conformance:
 	CONFORMANCE_URL=$(URL) $(CARGO) test -p client-tests --test conformance $(if $(URL),--no-default-features) -- $(ARGS)
 
-# Real clients in their own languages, on redlet and on real servers.
+# Real clients in their own languages, on redlet and on real servers; ends with a table of users' documents, clients and servers.
 clients:
 	scripts/peers install
 	$(CARGO) build --release -p redlet

@@ -1,6 +1,7 @@
 """Where each language's program and client packages are, why one cannot be used, and how to bring them."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -46,6 +47,49 @@ def tool(name):
     """Where a program of the real servers is: among the peers, or on PATH; None when nowhere."""
     found = subprocess.run([PEERS, "path", name], capture_output=True, text=True)
     return found.stdout.strip() if found.returncode == 0 else shutil.which(name)
+
+
+def version_of(client):
+    """The version of a client's library, as it is installed, and what it runs on where that is not the language's own."""
+    if client in TOOLS:
+        return version_in([tool(client), "--version"]) if tool(client) else ""
+    if client == "redis-rb":
+        return version_in(["ruby", "-e", "require 'redis'; puts Redis::VERSION"], environment("ruby", os.environ))
+    if client.startswith("redis-py"):
+        return version_in([VENV_PYTHON, "-c", "import redis; print(redis.__version__)"])
+    if client == "bun-redis":
+        return f"Bun {version_in([bun_binary(), '--version'])}"
+    name = re.sub(r"-(?=\d)", "", client.removesuffix("-on-bun"))
+    return package_version(name) + (f", Bun {version_in([bun_binary(), '--version'])}" if client.endswith("-on-bun") else "")
+
+
+def version_of_server(server):
+    said = subprocess.run([server.binary, "--version"], capture_output=True, text=True).stdout
+    number = re.search(r"(?:v=)?(\d+\.\d+\.\d+)", said)
+    return f"{server.name.partition('-')[0]} {number.group(1) if number else ''}".strip()
+
+
+def packages():
+    """What is tested on the Node libraries, with versions."""
+    names = [
+        "redlock-universal-0.6", "redlock-universal-0.8", "redlock4", "redlock5",
+        "socket.io", "@socket.io/redis-adapter", "@socket.io/redis-emitter", "@socket.io/redis-streams-adapter",
+    ]
+    return ", ".join(f"{re.sub('-?[0-9.]+$', '', name)} {package_version(name)}" for name in names)
+
+
+def package_version(name):
+    manifest = NODE / "node_modules" / name / "package.json"
+    return json.loads(manifest.read_text())["version"].removeprefix("v") if manifest.exists() else ""
+
+
+def version_in(command, environment=None):
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, env=environment).stdout
+    except OSError:
+        return ""
+    number = re.search(r"\d+\.\d+\.\d+\S*", said)
+    return number.group() if number else ""
 
 
 def environment(language, base):

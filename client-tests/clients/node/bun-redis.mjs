@@ -4,11 +4,15 @@
 import { RedisClient } from 'bun';
 import { cache } from './cache.mjs';
 import { channels } from './channels.mjs';
+import { trouble } from './connection.mjs';
+import { delivery, streamInfo } from './delivery.mjs';
 import { runAll } from './harness.mjs';
 import { idempotency } from './idempotency.mjs';
 import { mutex } from './mutex.mjs';
 import { queue } from './jobs.mjs';
+import { goneMessages, retries, trimming } from './retries.mjs';
 import { functions, scripts } from './scripts.mjs';
+import { streamsByWords } from './stream-words.mjs';
 import { transactions } from './transactions.mjs';
 
 // What the library calls as the scenarios do.
@@ -41,9 +45,11 @@ function start({ host, port, username, password, db, name, patient }) {
     },
     ...transactionsOf(redis),
     ...scriptsOf(redis),
+    ...streamsByWords(redis),
     lock: (key, value, seconds) => redis.set(key, value, 'EX', seconds, 'NX'),
     lockMs: (key, value, ms) => redis.set(key, value, 'PX', ms, 'NX'),
     setFor: (key, value, seconds) => redis.set(key, value, 'EX', seconds),
+    setForGood: (key, value) => redis.set(key, value),
     command: (name, ...words) => redis.send(name, words),
     brpop: (keys, seconds) => redis.brpop(...keys, seconds),
     blpop: (keys, seconds) => redis.blpop(...keys, seconds),
@@ -104,4 +110,8 @@ async function scan(redis, pattern) {
   return found;
 }
 
-await runAll({ start }, { ...mutex, ...idempotency, ...queue, ...channels, ...cache, ...transactions, ...scripts, ...functions });
+await runAll({ start }, {
+  ...mutex, ...idempotency, ...queue, ...channels, ...trouble, ...cache,
+  ...delivery, ...streamInfo, ...retries, ...goneMessages, ...trimming,
+  ...transactions, ...scripts, ...functions,
+});

@@ -69,6 +69,19 @@ export const cache = {
     assert.equal(await client.ttl(limit), 900);
   },
 
+  async 'cache: kept for good, or for moments'({ connect, key }) {
+    const client = await connect();
+    const [status, typing] = [key('user:status'), key('typing:chat:user')];
+    await client.setFor(status, 'online', 300);
+    assert.equal(await client.setForGood(status, 'away'), 'OK');
+    assert.equal(await client.ttl(status), -1);
+    await client.setFor(typing, 'true', 5);
+    assert.equal(await client.ttl(typing), 5);
+    await client.setFor(typing, 'true', 1);
+    await eventually('nobody types', async () => (await client.get(typing)) === null);
+    assert.equal(await client.get(status), 'away');
+  },
+
   async 'cache: who is online is a set'({ connect, key }) {
     const [first, second] = [await connect(), await connect()];
     const online = key('user:online');

@@ -157,6 +157,19 @@ export const bytes = {
   },
 };
 
+export const refusedWhileListening = {
+  async 'channels: with RESP2 a listening connection refuses other commands'({ connect, key }) {
+    const [node, publisher] = [await connect(), await connect()];
+    const channel = key('job_updates');
+    const seen = [];
+    await node.subscribe([channel], (message) => seen.push(message));
+    // The library itself or the server, whoever sees it first.
+    await assert.rejects(async () => node.get(channel), /subscriber mode|PubSub mode|Can't execute 'get': only/);
+    assert.equal(await publisher.publish(channel, 'still listening'), 1);
+    await eventuallyEqual('it still listens', seen, ['still listening']);
+  },
+};
+
 export const commandsWhileListening = {
   async 'channels: with RESP3 a listening node goes on with commands'({ connect, key }) {
     const [node, publisher] = [await connect({ resp3: true }), await connect()];

@@ -59,6 +59,12 @@ export async function eventually(what, attempt) {
 /** A reason to skip that only shows once the scenario runs. */
 export class Skip extends Error {}
 
+/** Skips what servers before this version of Redis do in another way; redlet and Valkey tell the version that they follow. */
+export async function onlySince(version, client, what) {
+  const [, told] = /redis_version:(\d+\.\d+)/.exec(await client.command('INFO', 'server'));
+  if (told.localeCompare(version, 'en', { numeric: true }) < 0) throw new Skip(`before Redis ${version} ${what}`);
+}
+
 export async function runAll(adapter, scenarios) {
   for (const [name, scenario] of Object.entries(scenarios)) {
     const outcome = await runOne(adapter, scenario);

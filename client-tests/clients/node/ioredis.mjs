@@ -1,17 +1,23 @@
 // ioredis, on Node or Bun: `ioredis.mjs PACKAGE`.
 
 import { cache } from './cache.mjs';
-import { bytes, channels, commandsWhileListening, patterns, shards } from './channels.mjs';
+import { bytes, channels, commandsWhileListening, patterns, refusedWhileListening, shards } from './channels.mjs';
+import { connection, trouble } from './connection.mjs';
 import { definedCommands } from './defined-commands.mjs';
+import { delivery, streamInfo } from './delivery.mjs';
 import { runAll } from './harness.mjs';
 import { idempotency } from './idempotency.mjs';
 import { mutex } from './mutex.mjs';
 import { queue, resubscription } from './jobs.mjs';
+import { goneMessages, retries, trimming } from './retries.mjs';
 import { functionDumps, functions, scripts } from './scripts.mjs';
+import { streamsByWords } from './stream-words.mjs';
 import { announcements, chains, transactions } from './transactions.mjs';
 
 const { Redis } = await import(process.argv[2]);
 const speaksResp3 = process.argv[2] === 'ioredis6';
+
+const RETRY_MS = 50;
 
 // What the library calls as the scenarios do.
 const SAME_CALLS = [
@@ -20,28 +26,33 @@ const SAME_CALLS = [
   'sadd', 'srem', 'smembers', 'scard', 'publish', 'spublish', 'unsubscribe', 'punsubscribe', 'sunsubscribe',
 ];
 
-function start({ host, port, username, password, db, name, patient }) {
-  const redis = new Redis({
-    host, port, username, password, db,
+const EVENTS = ['connect', 'ready', 'reconnecting', 'end'];
+
+function start({ url, host, port, username, password, db, name, patient, attempts }) {
+  const options = {
     connectionName: name,
     maxRetriesPerRequest: patient ? null : 1,
-    retryStrategy: () => 50,
-  });
-  const errors = [];
+    retryStrategy: (attempt) => (attempt > attempts ? null : RETRY_MS),
+  };
+  const redis = url ? new Redis(url, options) : new Redis({ ...options, host, port, username, password, db });
+  const [errors, events] = [[], []];
   redis.on('error', (error) => errors.push(error));
+  for (const event of EVENTS) redis.on(event, () => events.push(event));
   return {
     ...Object.fromEntries(SAME_CALLS.map((call) => [call, (...words) => redis[call](...words)])),
     ...subscriptions(redis),
     ...transactionsOf(redis),
     ...scriptsOf(redis),
+    ...streamsByWords(redis),
     redis,
-    errors,
+    errors, events,
     keepsName: true,
     tellsRefusal: true,
     connected: () => connected(redis),
     lock: (key, value, seconds) => redis.set(key, value, 'EX', seconds, 'NX'),
     lockMs: (key, value, ms) => redis.set(key, value, 'PX', ms, 'NX'),
     setFor: (key, value, seconds) => redis.set(key, value, 'EX', seconds),
+    setForGood: (key, value) => redis.set(key, value),
     command: (...words) => redis.call(...words),
     brpop: (keys, seconds) => redis.brpop(...keys, seconds),
     blpop: (keys, seconds) => redis.blpop(...keys, seconds),
@@ -120,7 +131,8 @@ async function scan(redis, match) {
 
 await runAll({ start }, {
   ...mutex, ...idempotency, ...queue, ...resubscription, ...channels, ...patterns, ...shards, ...bytes,
-  ...(speaksResp3 ? commandsWhileListening : {}),
-  ...cache,
+  ...(speaksResp3 ? commandsWhileListening : refusedWhileListening),
+  ...connection, ...trouble, ...cache,
+  ...delivery, ...streamInfo, ...retries, ...goneMessages, ...trimming,
   ...transactions, ...announcements, ...chains, ...scripts, ...functions, ...functionDumps, ...definedCommands,
 });

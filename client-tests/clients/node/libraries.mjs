@@ -21,9 +21,10 @@ export function open(library, settings) {
   return IOREDIS.includes(library) ? openIoredis(ioredis[library], settings) : openNodeRedis(models[library], settings);
 }
 
-function openIoredis({ Redis }, { host, port, username, password, db, impatient }) {
+function openIoredis({ Redis }, { host, port, username, password, db, name, impatient }) {
   const redis = new Redis({
     host, port, username, password, db,
+    connectionName: name,
     retryStrategy: () => 50,
     ...(impatient ? { maxRetriesPerRequest: 0, enableOfflineQueue: false } : {}),
   });
@@ -32,10 +33,10 @@ function openIoredis({ Redis }, { host, port, username, password, db, impatient 
   return { ...calls(redis), connected: () => untilReady(redis), command: (...words) => redis.call(...words), drop };
 }
 
-function openNodeRedis(model, { host, port, username, password, db, impatient }) {
+function openNodeRedis(model, { host, port, username, password, db, name, impatient }) {
   const redis = model.duplicate({
     socket: { host, port, reconnectStrategy: () => 50 },
-    username, password,
+    username, password, name,
     database: db,
     disableOfflineQueue: impatient,
   });

@@ -1,33 +1,46 @@
 // node-redis (the package `redis`): `node-redis.mjs PACKAGE`.
 
 import { cache, localCache } from './cache.mjs';
-import { bytes, channels, commandsWhileListening, patterns, shards } from './channels.mjs';
+import { bytes, channels, commandsWhileListening, patterns, refusedWhileListening, shards } from './channels.mjs';
+import { connection, trouble } from './connection.mjs';
 import { definedScripts } from './defined-scripts.mjs';
+import { delivery, streamInfo } from './delivery.mjs';
 import { runAll } from './harness.mjs';
 import { idempotency } from './idempotency.mjs';
 import { mutex } from './mutex.mjs';
 import { queue, resubscription } from './jobs.mjs';
+import { retries, trimming } from './retries.mjs';
 import { functionDumps, functions, scripts, typedReplies } from './scripts.mjs';
+import { streamsByObjects } from './stream-objects.mjs';
 import { announcements, transactions, watchErrors, watchesAcrossReconnects } from './transactions.mjs';
 
 const {
   BasicClientSideCache, commandOptions, createClient, defineScript, MultiErrorReply, RESP_TYPES, WatchError,
 } = await import(process.argv[2]);
 const speaksResp3 = process.argv[2] !== 'node-redis4';
+const startsWithResp3 = speaksResp3 && process.argv[2] !== 'node-redis5';
 
-function start({ host, port, username, password, db, name, patient, resp3, keepsCopies, definitions }) {
+const RETRY_MS = 50;
+
+const EVENTS = ['connect', 'ready', 'reconnecting', 'end'];
+
+function start({ url, host, port, username, password, db, name, patient, attempts, resp3, keepsCopies, definitions }) {
   const copies = keepsCopies && new BasicClientSideCache();
   const redis = createClient({
-    socket: { host, port, reconnectStrategy: () => 50 },
-    username, password, name,
-    database: db,
+    ...(url ? { url } : { username, password, database: db }),
+    socket: {
+      ...(url ? {} : { host, port }),
+      reconnectStrategy: (attempt) => (attempt >= attempts ? new Error('no more attempts') : RETRY_MS),
+    },
+    name,
     disableOfflineQueue: !patient,
     ...(resp3 || copies ? { RESP: 3 } : {}),
     ...(copies ? { clientSideCache: copies } : {}),
     ...definitions?.(defineScript),
   });
-  const errors = [];
+  const [errors, events] = [[], []];
   redis.on('error', (error) => errors.push(error));
+  for (const event of EVENTS) redis.on(event, () => events.push(event));
   const connecting = redis.connect();
   connecting.catch((error) => errors.push(error));
   return {
@@ -37,8 +50,9 @@ function start({ host, port, username, password, db, name, patient, resp3, keeps
     ...subscriptions(redis),
     ...transactionsOf(redis),
     ...scriptsOf(redis),
+    ...streamsByObjects(redis),
     redis, WatchError, MultiErrorReply,
-    errors,
+    errors, events,
     keepsName: true,
     tellsRefusal: true,
     connected: () => connected(redis, connecting),
@@ -60,6 +74,7 @@ const strings = (redis) => ({
   lock: (key, value, seconds) => redis.set(key, value, { EX: seconds, NX: true }),
   lockMs: (key, value, ms) => redis.set(key, value, { PX: ms, NX: true }),
   setFor: (key, value, seconds) => redis.set(key, value, { EX: seconds }),
+  setForGood: (key, value) => redis.set(key, value),
   get: (key) => redis.get(key),
   mget: (...keys) => redis.mGet(keys),
   del: (...keys) => redis.del(keys),
@@ -168,8 +183,11 @@ function functionDump(redis) {
 }
 
 await runAll({ start }, {
-  ...mutex, ...idempotency, ...queue, ...resubscription, ...channels, ...patterns, ...shards, ...bytes, ...cache,
+  ...mutex, ...idempotency, ...queue, ...resubscription, ...channels, ...patterns, ...shards, ...bytes,
+  ...connection, ...trouble, ...cache,
+  ...delivery, ...streamInfo, ...retries, ...trimming,
   ...(speaksResp3 ? { ...commandsWhileListening, ...localCache } : {}),
+  ...(startsWithResp3 ? {} : refusedWhileListening),
   ...transactions, ...announcements, ...watchErrors, ...scripts, ...functions, ...functionDumps, ...definedScripts,
   ...(speaksResp3 ? { ...watchesAcrossReconnects, ...typedReplies } : {}),
 });

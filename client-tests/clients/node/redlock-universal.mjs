@@ -61,11 +61,11 @@ function toolsOf(version, library, { connect, ownServers, ...tools }) {
 }
 
 const kindsOf = (versions) => Object.fromEntries(versions.flatMap((version) => LIBRARIES.map((library) => (
-  [`${version.replace('redlock-universal-', '')} on ${library}`, (tools) => toolsOf(version, library, tools)]
+  [`${version.replace(/-(?=\d)/, ' ')} on ${library}`, (tools) => toolsOf(version, library, tools)]
 ))));
 
 await runAll({ start }, {
   ...withEvery(kindsOf(VERSIONS), { ...locks, ...service, ...locksOnThree }),
   ...withEvery(kindsOf(['redlock-universal-0.8']), batches),
-  ...withAllAtOnce('all', kindsOf(VERSIONS), extendedLocks),
+  ...withAllAtOnce(`redlock-universal on ${LIBRARIES.join(', ')}`, kindsOf(VERSIONS), extendedLocks),
 });

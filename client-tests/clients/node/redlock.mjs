@@ -68,7 +68,7 @@ function toolsOf(lockPackage, library, { connect, ownServers, ...tools }) {
 }
 
 const kindsOf = (version, lockPackage) => Object.fromEntries(IOREDIS.map((library) => (
-  [`${version} on ${library}`, (tools) => toolsOf(lockPackage, library, tools)]
+  [`redlock ${version} on ${library}`, (tools) => toolsOf(lockPackage, library, tools)]
 )));
 
 const [version4, version5] = [kindsOf('4', onRedlock4), kindsOf('5', onRedlock5)];
@@ -77,5 +77,5 @@ await runAll({ start }, {
   ...withEvery({ ...version4, ...version5 }, { ...locks, ...resources, ...locksOnThree }),
   ...withEvery(version4, callbacks),
   ...withEvery(version5, votes),
-  ...withAllAtOnce('5 on all', version5, extendedLocks),
+  ...withAllAtOnce(`redlock 5 on ${IOREDIS.join(', ')}`, version5, extendedLocks),
 });

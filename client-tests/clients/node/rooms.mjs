@@ -18,12 +18,13 @@ function seenBy(browser, event = 'message') {
 const all = (lists, count) => () => lists.every((seen) => seen.length >= count);
 
 /** The socket that this node has for a browser. */
-const socketOf = (node, browser) => node.of('/').sockets.get(browser.id);
+export const socketOf = (node, browser) => node.of('/').sockets.get(browser.id);
 
 /** Waits until the adapter of this node knows of so many nodes, itself included. */
 export async function untilTogether(nodes, namespace = '/') {
   for (const node of nodes) {
-    await eventually('the nodes hear each other', async () => (await node.of(namespace).adapter.serverCount()) === nodes.length);
+    const hears = async () => (await node.of(namespace).adapter.serverCount()) === nodes.length && node.reads();
+    await eventually('the nodes hear each other', hears);
   }
 }
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { eventually, sleep } from './harness.mjs';
+import { eventually, onlySince, sleep } from './harness.mjs';
 import { nameOf, untilWaiting } from './jobs.mjs';
 
 const RELEASE = `
@@ -166,6 +166,7 @@ export const scripts = {
 
   async 'script: its own time, and keys that expire'({ connect, key }) {
     const client = await connect();
+    await onlySince('7.2', client, 'time goes on in a script');
     const session = key('session');
     const frozen = `
       redis.call('SET', KEYS[1], 'v', 'PX', 5)
@@ -182,6 +183,7 @@ export const scripts = {
   async 'script: serves who waits for a job'({ connect, key }) {
     const name = nameOf('worker');
     const [producer, worker] = [await connect(), await connect({ name })];
+    await onlySince('7.2', producer, 'a script may not call what waits');
     const jobs = key('job_queue');
     const popped = worker.brpop([jobs], 5);
     await untilWaiting(producer, name, popped);

@@ -59,6 +59,19 @@ def rate_limit(tools):
     assert client.ttl(limit) == 900
 
 
+@scenario("cache: kept for good, or for moments")
+def for_good(tools):
+    client, status, typing = tools.connect(), tools.key("user:status"), tools.key("typing:chat:user")
+    client.set(status, "online", ex=300)
+    assert client.set(status, "away")
+    assert client.ttl(status) == -1
+    client.set(typing, "true", ex=5)
+    assert client.ttl(typing) == 5
+    client.set(typing, "true", px=50)
+    eventually("nobody types", lambda: client.get(typing) is None)
+    assert client.get(status) == "away"
+
+
 @scenario("cache: who is online is a set")
 def presence(tools):
     first, second, online = tools.connect(), tools.connect(), tools.key("user:online")

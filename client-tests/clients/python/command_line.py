@@ -1,5 +1,6 @@
 """redis-cli in scripts: a command's output in a pipe, and the modes that read, fill and measure a server."""
 
+import json
 import re
 import tempfile
 import uuid
@@ -80,6 +81,54 @@ def psubscribe(tools):
     watching.until("1\n")
     assert cli("PUBLISH", f"{prefix}:new", "hello") == "1"
     assert watching.until("hello\n") == f"pmessage\n{prefix}:*\n{prefix}:new\nhello\n"
+
+
+@scenario("delivery: entries for people, as CSV and as JSON")
+def entries(tools):
+    cli, stream = tools.connect(), tools.key("message-delivery-stream")
+    assert cli("XADD", stream, "5-1", "chat", "1", "content", "grüß dich") == "5-1"
+    assert cli("XADD", stream, "MAXLEN", "~", "1000", "5-2", "chat", "2") == "5-2"
+    assert cli("XRANGE", stream, "-", "+") == "5-1\nchat\n1\ncontent\ngrüß dich\n5-2\nchat\n2"
+    assert cli("--csv", "XRANGE", stream, "5-2", "+") == '"5-2","chat","2"'
+    assert cli("--json", "XRANGE", stream, "-", "+") == '[["5-1",["chat","1","content","grüß dich"]],["5-2",["chat","2"]]]'
+    assert cli("-3", "--json", "XREAD", "STREAMS", stream, "5-1") == f'{{"{stream}":[["5-2",["chat","2"]]]}}'
+    for_people = '1) 1) "5-2"\n   2) 1) "chat"\n      2) "2"'
+    assert cli("--no-raw", "XRANGE", stream, "5-2", "+") == for_people
+    assert "equal or smaller" in cli("XADD", stream, "5-2", "chat", "3")
+
+
+@scenario("delivery: XREADGROUP waits for a message, XACK and XPENDING tell of it")
+def xreadgroup(tools):
+    cli, stream = tools.connect(), tools.key("message-delivery-stream")
+    assert cli("XGROUP", "CREATE", stream, "delivery", "$", "MKSTREAM") == "OK"
+    assert cli("XGROUP", "CREATE", stream, "delivery", "$") == "BUSYGROUP Consumer Group name already exists\n"
+    worker = cli.start("XREADGROUP", "GROUP", "delivery", "ann", "BLOCK", "10000", "STREAMS", stream, ">")
+    waits = re.compile(r"flags=\w*b.* cmd=xreadgroup")
+    eventually("it waits", lambda: worker.process.poll() is not None or waits.search(cli("CLIENT", "LIST")))
+    cli("XADD", stream, "5-1", "content", "hello")
+    worker.until(f"{stream}\n5-1\ncontent\nhello\n")
+    assert worker.ended() == 0
+    assert cli("XPENDING", stream, "delivery") == "1\n5-1\n5-1\nann\n1"
+    assert re.fullmatch(r"5-1\nann\n\d+\n1", cli("XPENDING", stream, "delivery", "-", "+", "10"))
+    assert cli("XACK", stream, "delivery", "5-1") == "1"
+    assert cli("--no-raw", "XPENDING", stream, "delivery") == "1) (integer) 0\n2) (nil)\n3) (nil)\n4) (nil)"
+
+
+@scenario("stream info: XINFO in both protocols")
+def xinfo(tools):
+    cli, stream = tools.connect(), tools.key("message-delivery-stream")
+    cli("XGROUP", "CREATE", stream, "delivery", "0", "MKSTREAM")
+    cli("XADD", stream, "5-1", "content", "hello")
+    cli("XREADGROUP", "GROUP", "delivery", "ann", "STREAMS", stream, ">")
+    group = {
+        "name": "delivery", "consumers": 1, "pending": 1, "last-delivered-id": "5-1", "entries-read": 1, "lag": 0,
+    }
+    assert json.loads(cli("-3", "--json", "XINFO", "GROUPS", stream)) == [group]
+    assert cli("XINFO", "GROUPS", stream).split("\n") == [str(word) for pair in group.items() for word in pair]
+    told = json.loads(cli("-3", "--json", "XINFO", "STREAM", stream))
+    assert (told["length"], told["groups"], told["first-entry"]) == (1, 1, ["5-1", ["content", "hello"]]), told
+    assert "ann" in cli("XINFO", "CONSUMERS", stream, "delivery").split("\n")
+    assert '"pel-count":1' in cli("-3", "--json", "XINFO", "STREAM", stream, "FULL")
 
 
 @scenario("command line: keys by KEYS and by --scan")

@@ -43,6 +43,13 @@ def eventually(what, attempt):
     raise AssertionError(f"not within 10 s: {what}")
 
 
+def only_since(version, client, what):
+    """Skips what servers before this version of Redis do in another way; redlet and Valkey tell the version that they follow."""
+    told = [int(number) for number in client.info("server")["redis_version"].split(".")]
+    if told < [int(number) for number in version.split(".")]:
+        raise Skip(f"before Redis {version} {what}")
+
+
 class Server:
     """Takes the server away and brings it back on the same port (a start of what runs does nothing)."""
 

@@ -13,9 +13,13 @@ import idempotency  # noqa: F401
 import jobs  # noqa: F401
 import channels  # noqa: F401
 import cache  # noqa: F401
+import connection  # noqa: F401
 import transactions  # noqa: F401
 import scripts  # noqa: F401
 import locks  # noqa: F401
+import delivery  # noqa: F401
+import retries  # noqa: F401
+import asynchronous  # noqa: F401
 
 PROTOCOL = int(sys.argv[1])
 

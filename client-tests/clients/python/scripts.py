@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import redis
 from channels import listen, next_messages
-from harness import eventually, scenario
+from harness import eventually, only_since, scenario
 from jobs import Background, named, pair, until_waiting
 
 RELEASE = """
@@ -187,6 +187,7 @@ def rate_limit(tools):
 @scenario("script: serves who waits for a job")
 def serves(tools):
     producer, worker, queue = tools.connect(), named(tools), tools.key("job_queue")
+    only_since("7.2", producer, "a script may not call what waits")
     with Background() as background:
         popped = background.submit(worker.brpop, [queue], 4)
         until_waiting(producer, worker, popped)
@@ -318,6 +319,7 @@ def function_dumped(tools):
 @scenario("script: its own time, and keys that expire")
 def frozen_time(tools):
     client, session = tools.connect(), tools.key("session")
+    only_since("7.2", client, "time goes on in a script")
     script = """
       redis.call('SET', KEYS[1], 'v', 'PX', 5)
       local before = redis.call('TIME')

@@ -61,6 +61,18 @@ scenario "cache: attempts are counted and forgotten" do |tools|
   check 900, client.ttl(limit)
 end
 
+scenario "cache: kept for good, or for moments" do |tools|
+  client, status, typing = tools.connect, tools.key("user:status"), tools.key("typing:chat:user")
+  client.set(status, "online", ex: 300)
+  check "OK", client.set(status, "away")
+  check(-1, client.ttl(status))
+  client.set(typing, "true", ex: 5)
+  check 5, client.ttl(typing)
+  client.set(typing, "true", px: 50)
+  eventually("nobody types") { client.get(typing).nil? }
+  check "away", client.get(status)
+end
+
 scenario "cache: who is online is a set" do |tools|
   first, second, online = tools.connect, tools.connect, tools.key("user:online")
   check [], first.smembers(online)
