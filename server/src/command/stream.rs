@@ -95,9 +95,10 @@ fn new_id(new: NewId, last: Id, now_ms: i64) -> Result<Id, Error> {
             "The stream has exhausted the last possible ID, unable to add more items",
         ));
     }
-    new.behind(last, now_ms.max(0) as u64).ok_or(Error::err(
-        "The ID specified in XADD is equal or smaller than the target stream top item",
-    ))
+    let id = new.behind(last, now_ms.max(0) as u64);
+    id.ok_or_else(|| {
+        Error::err("The ID specified in XADD is equal or smaller than the target stream top item")
+    })
 }
 
 /// The options of XADD and XTRIM.

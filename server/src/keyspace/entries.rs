@@ -77,10 +77,6 @@ impl Entries {
         self.add(Draft { deadline_ms, ..kept.draft() })
     }
 
-    pub(super) fn is_outside(&self, handle: Handle) -> bool {
-        entry::outside(self.pages.get(handle)).is_some()
-    }
-
     /// A value that has memory of its own already.
     pub(super) fn outside_mut(&mut self, handle: Handle) -> Option<&mut Value> {
         entry::outside(self.pages.get(handle)).map(|number| &mut self.values[number])

@@ -211,25 +211,26 @@ impl Database {
         self.change(found, |entries, handle| *handle = entries.set_deadline(*handle, deadline_ms));
     }
 
-    /// Whether a value has memory of its own.
-    pub(super) fn is_large(&self, found: Found) -> bool {
-        self.entries.is_outside(found.item)
-    }
-
     /// Changes a value in place.
     pub(super) fn change_value<R>(
         &mut self,
         found: Found,
         change: impl FnOnce(&mut Value) -> R,
     ) -> R {
-        let Some(value) = self.entries.outside_mut(found.item) else {
-            return self.change(found, |entries, handle| change(entries.value_mut(handle)));
-        };
-        // Neither its place nor its deadline changes, so that there is only the value to count.
-        let before = value.heap_bytes();
-        let result = change(value);
-        self.bytes = self.bytes + value.heap_bytes() - before;
-        result
+        match self.entries.outside_mut(found.item) {
+            Some(value) => change_counted(value, &mut self.bytes, change),
+            None => self.change(found, |entries, handle| change(entries.value_mut(handle))),
+        }
+    }
+
+    /// Changes a value in place that has memory of its own; nothing if it has none.
+    pub(super) fn change_large<R>(
+        &mut self,
+        found: Found,
+        change: impl FnOnce(&mut Value) -> R,
+    ) -> Option<R> {
+        let value = self.entries.outside_mut(found.item)?;
+        Some(change_counted(value, &mut self.bytes, change))
     }
 
     pub(super) fn remove(&mut self, hash: u64, found: Found) {
@@ -292,4 +293,16 @@ impl Database {
 /// Whether an entry has a deadline, and the memory it takes.
 fn figures(entry: Entry<'_>) -> (bool, usize) {
     (entry.deadline_ms().is_some(), entry.memory())
+}
+
+/// Changes a value that neither moves nor changes its deadline, so that there is only itself to count.
+fn change_counted<R>(
+    value: &mut Value,
+    bytes: &mut usize,
+    change: impl FnOnce(&mut Value) -> R,
+) -> R {
+    let before = value.heap_bytes();
+    let result = change(value);
+    *bytes = *bytes + value.heap_bytes() - before;
+    result
 }

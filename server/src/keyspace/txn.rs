@@ -434,11 +434,9 @@ impl Txn<'_> {
         let Some(found) = slice.find(hash, key) else {
             return Changed::Missing;
         };
-        if !slice.database.is_large(found) {
-            return Changed::Short;
-        }
         slice.database.note_use(found, |usage| uses.note(usage, now_ms));
-        Changed::Done(slice.change().change_value(found, change))
+        // Neither its place nor its deadline changes.
+        slice.database.change_large(found, change).map_or(Changed::Short, Changed::Done)
     }
 
     /// Stores a value under a key, with this deadline or none.
