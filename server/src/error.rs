@@ -66,6 +66,15 @@ impl Error {
         Error::Err(Cow::Owned([before.as_bytes(), &[quoted], after.as_bytes()].concat()))
     }
 
+    /// What a request gets that names a consumer group which is not there: a text between and around
+    /// two names of the client's.
+    pub(crate) fn no_group(texts: [&str; 3], names: [&[u8]; 2]) -> Self {
+        let [first, second] = names.map(|name| printable(name, usize::MAX));
+        let [before, between, after] = texts.map(str::as_bytes);
+        let parts: [&[u8]; 6] = [b"NOGROUP No such ", before, first, between, second, after];
+        Error::Text(Cow::Owned(parts.concat()))
+    }
+
     /// What a request for `name` with these arguments gets when there is no such command.
     pub(crate) fn unknown_command<'a>(mut words: impl Iterator<Item = &'a [u8]>) -> Self {
         const SHOWN: usize = 128;

@@ -45,8 +45,7 @@ fn xpending(call: &mut Call<'_>) -> Result<(), Error> {
 }
 
 fn no_key_or_group(key: &[u8], name: &[u8]) -> Error {
-    let parts = [b"NOGROUP No such key '", key, b"' or consumer group '", name, b"'"];
-    Error::Text(parts.concat().into())
+    Error::no_group(["key '", "' or consumer group '", "'"], [key, name])
 }
 
 fn write_summary(group: &Group, reply: &mut Reply<'_>) {

@@ -245,8 +245,7 @@ fn group_of<'c>(call: &'c mut Call<'_>, key: &[u8], name: &[u8]) -> Result<&'c S
 }
 
 pub(super) fn no_such_group(key: &[u8], name: &[u8]) -> Error {
-    let parts = [b"NOGROUP No such consumer group '", name, b"' for key name '", key, b"'"];
-    Error::Text(parts.concat().into())
+    Error::no_group(["consumer group '", "' for key name '", "'"], [name, key])
 }
 
 /// Changes a group that is there.

@@ -338,8 +338,8 @@ fn group_source(
 }
 
 fn no_group_to_read(key: &[u8], group: &[u8]) -> Error {
-    let quoted = [b"NOGROUP No such key '", key, b"' or consumer group '", group];
-    Error::Text([quoted.concat().as_slice(), b"' in XREADGROUP with GROUP option"].concat().into())
+    let after = "' in XREADGROUP with GROUP option";
+    Error::no_group(["key '", "' or consumer group '", after], [key, group])
 }
 
 /// One stream that is read for a consumer.
