@@ -10,8 +10,13 @@
 
 mod client;
 mod crowd;
+mod deliveries;
+mod entries;
+mod fan_out;
 mod hand_off;
 mod messages;
+mod producer;
+mod reconnecting;
 mod registers;
 mod settings;
 mod transfers;
@@ -47,15 +52,19 @@ enum Scenario {
     Crowd,
     Transfers,
     Registers,
+    Deliveries,
+    FanOut,
 }
 
-const SCENARIOS: [Scenario; 6] = [
+const SCENARIOS: [Scenario; 8] = [
     Scenario::HandOff,
     Scenario::WaiterOrder,
     Scenario::Messages,
     Scenario::Crowd,
     Scenario::Transfers,
     Scenario::Registers,
+    Scenario::Deliveries,
+    Scenario::FanOut,
 ];
 
 impl Scenario {
@@ -67,13 +76,20 @@ impl Scenario {
             Self::Crowd => "crowd",
             Self::Transfers => "transfers",
             Self::Registers => "registers",
+            Self::Deliveries => "deliveries",
+            Self::FanOut => "fan-out",
         }
     }
 
     /// What is counted in the report.
     fn unit(self) -> &'static str {
         match self {
-            Self::HandOff | Self::WaiterOrder | Self::Messages | Self::Crowd => "deliveries",
+            Self::HandOff
+            | Self::WaiterOrder
+            | Self::Messages
+            | Self::Crowd
+            | Self::Deliveries
+            | Self::FanOut => "deliveries",
             Self::Transfers => "moves and looks",
             Self::Registers => "operations",
         }
@@ -85,6 +101,8 @@ impl Scenario {
             Self::HandOff | Self::WaiterOrder => &["BLMPOP", "BLMOVE", "CLIENT|UNBLOCK"],
             Self::Messages | Self::Crowd => &["SPUBLISH"],
             Self::Transfers | Self::Registers => &["EVAL", "EVAL_RO", "WATCH"],
+            Self::Deliveries => &["EVAL", "XADD", "XREADGROUP", "XAUTOCLAIM", "XINFO"],
+            Self::FanOut => &["EVAL", "XADD", "XREAD"],
         }
     }
 
@@ -112,6 +130,8 @@ impl Scenario {
             Self::Crowd => crowd::play(server, &mut random).await,
             Self::Transfers => transfers::play(server, &mut random, steps * QUICK_STEPS).await,
             Self::Registers => registers::play(server, &mut random, steps * QUICK_STEPS).await,
+            Self::Deliveries => deliveries::play(server, &mut random, steps).await,
+            Self::FanOut => fan_out::play(server, &mut random, steps).await,
         }
     }
 }

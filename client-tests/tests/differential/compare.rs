@@ -2,7 +2,7 @@
 
 use client_tests::reply::Reply;
 
-use crate::generate::Command;
+use crate::{generate::Command, streams};
 
 /// The servers are asked one after the other, so seconds may tick in between.
 const TOLERANCE_SECONDS: u64 = 2;
@@ -45,6 +45,8 @@ pub(crate) fn agree(command: &Command, left: &Reply, right: &Reply) -> bool {
         }
         // Whether a small integer is an object of its own is not told by the commands alone.
         (b"object", b"refcount") => same_kind(left, right),
+        (b"xpending", _) => streams::pending_agrees(left, right),
+        (b"xinfo", _) => streams::information_agrees(left, right),
         // How much memory a value takes is an implementation's own business, and one whose time is
         // over may take some or none.
         (b"memory", b"usage") => !left.is_error() && !right.is_error(),

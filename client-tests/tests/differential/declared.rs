@@ -7,7 +7,7 @@ use client_tests::{
     text::contains,
 };
 
-use crate::{generate::Command, wording};
+use crate::{generate::Command, streams, wording};
 
 /// A difference that the servers it names may show.
 struct Declared {
@@ -120,7 +120,40 @@ const DECLARED: &[Declared] = &[
         },
         reason: "redis before 7.2 looks at a client's name behind a zero byte, too",
     },
+    Declared {
+        servers: "valkey",
+        applies: |command, left, right| {
+            is_named(command, "xinfo")
+                && streams::information_agrees_without(VALKEY_STREAMS, left, right)
+        },
+        reason: "valkey counts from ENTRIESREAD how far a group lags behind that is before the first entry",
+    },
+    Declared {
+        servers: "redis <7.2",
+        applies: |command, left, right| {
+            is_named(command, "xinfo")
+                && streams::information_agrees_without(OLDER_STREAMS, left, right)
+        },
+        reason: "redis before 7.2 makes no consumer of who gets nothing, does not know when one last got something, and counts what groups have read in a way of its own",
+    },
+    Declared {
+        servers: "redis <7.2",
+        applies: |command, left, right| {
+            let too_large = "Elements are too large to be stored";
+            is_named(command, "xadd") && (says(left, too_large) || says(right, too_large))
+        },
+        reason: "redis before 7.2 says that elements are too large where a time has no more ids",
+    },
+    Declared {
+        servers: "redis <7.2, valkey",
+        applies: |_, left, right| says(left, "ERR Unbalanced") && says(right, "ERR Unbalanced"),
+        reason: "redis before 7.2 and valkey complain in words of their own of a stream too many",
+    },
 ];
+
+/// What XINFO tells otherwise.
+const VALKEY_STREAMS: &[&str] = &["lag"];
+const OLDER_STREAMS: &[&str] = &["entries-read", "lag", "consumers", "inactive", "active-time"];
 
 /// Why two replies may differ between these two servers, if they may.
 pub(crate) fn reason(
@@ -152,6 +185,19 @@ const VALKEY_ENCODINGS: &Pairs = &[[b"int", b"embstr"], [b"int", b"raw"]];
 pub(crate) fn encodings_agree(identities: [&Identity; 2], left: &[u8], right: &[u8]) -> bool {
     let has_valkey = identities.iter().any(|identity| identity.product == Product::Valkey);
     same_encoding(left, right, if has_valkey { VALKEY_ENCODINGS } else { &[] })
+}
+
+/// Whether two replies to XINFO may be about the same stream on two servers.
+pub(crate) fn streams_agree(identities: [&Identity; 2], left: &Reply, right: &Reply) -> bool {
+    let older = Selector::parse("redis <7.2").expect("it is a selector");
+    let ignored = if identities.iter().any(|identity| older.selects(identity)) {
+        OLDER_STREAMS
+    } else if identities.iter().any(|identity| identity.product == Product::Valkey) {
+        VALKEY_STREAMS
+    } else {
+        &[]
+    };
+    streams::information_agrees_without(ignored, left, right)
 }
 
 /// Whether two encodings are the same but for where the bytes of a string lie, and what only newer servers pack.

@@ -1,18 +1,28 @@
 //! Makes commands from the grammar's lines, and spoils some of them.
 
-use std::collections::HashMap;
+use std::{cell::Cell, collections::HashMap};
 
 use client_tests::{random::Random, text::split_words};
 
-use crate::{grammar::LINES, pools::POOLS, script::Scripts};
+use crate::{
+    grammar::{FIRST_STREAM_LINE, LINES, Line, STREAM_LINES},
+    pools::POOLS,
+    script::Scripts,
+    unfit::{is_named, is_unfit},
+};
 
 pub(crate) type Command = Vec<Vec<u8>>;
 
 /// The grammar, ready to make commands.
 pub(crate) struct Generator {
+    /// What all rounds begin with.
+    first: Vec<Vec<Part>>,
     /// A line as often as its weight says.
     lines: Vec<Vec<Part>>,
-    watch: Vec<Part>,
+    /// WATCH of keys of any kind, and of streams.
+    watches: [Vec<Part>; 2],
+    /// How far the ids of streams have come, as if a clock went on from one to the next.
+    latest_id: Cell<usize>,
     pools: HashMap<&'static str, Vec<Vec<u8>>>,
     pub(crate) common: Common,
 }
@@ -20,60 +30,22 @@ pub(crate) struct Generator {
 /// What two servers have in common; where they have not, what follows would differ for no new reason.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Common {
-    /// Both go on with a transaction in which MULTI or WATCH was refused, and take LTRIM for a change, to those who watch,
-    /// where it removes nothing.
-    pub(crate) transactions: bool,
+    /// Both are valkey or neither is. Otherwise they would not go on alike with a transaction in which MULTI or WATCH was
+    /// refused, nor take LTRIM for a change, to those who watch, where it removes nothing, nor find the last entry of a
+    /// stream whose last id is another one.
+    pub(crate) one_line: bool,
     /// Both have EVAL.
     pub(crate) scripts: bool,
-    /// Neither is older than redis 7.2, which has fewer commands for scripts, and other errors.
-    pub(crate) newer_scripts: bool,
-}
-
-fn is_named(command: &Command, name: &str) -> bool {
-    command.first().is_some_and(|first| first.eq_ignore_ascii_case(name.as_bytes()))
-}
-
-/// A spoiled FLUSHALL SYNC may become SYNC, after which a connection is no client's any more.
-fn starts_replication(command: &Command) -> bool {
-    is_named(command, "sync")
-}
-
-/// What SPOP leaves behind is only the same everywhere if it takes all or nothing.
-fn leaves_to_chance(command: &Command) -> bool {
-    let count = command.get(2).map(|count| std::str::from_utf8(count).unwrap_or_default().parse());
-    is_named(command, "spop") && matches!(count, None | Some(Ok(1..1000)))
-}
-
-/// Servers do not agree on what SORT takes for numbers, so what it stores must not depend on them.
-fn stores_by_numbers(command: &Command) -> bool {
-    let has = |word: &[u8]| command.iter().any(|other| other.eq_ignore_ascii_case(word));
-    has(b"sort") && has(b"store") && !has(b"alpha") && !has(b"nosort")
-}
-
-/// What is over within the next seconds is over sooner on one server than on the other. The pools have no such times, but
-/// words may have changed their places.
-fn expires_soon(command: &Command) -> bool {
-    let is = |word: &[u8], name: &str| word.eq_ignore_ascii_case(name.as_bytes());
-    let number = |word: &[u8]| std::str::from_utf8(word).ok()?.parse::<i64>().ok();
-    let is_soon = |word: &[u8], unit_ms: i64| {
-        number(word).is_some_and(|time| (1..100_000 / unit_ms).contains(&time))
-    };
-    let option_is_soon = |words: &[Vec<u8>]| {
-        is(&words[0], "ex") && is_soon(&words[1], 1000)
-            || is(&words[0], "px") && is_soon(&words[1], 1)
-    };
-    let argument_is_soon = match command.as_slice() {
-        [name, _, time, ..] if is(name, "setex") || is(name, "expire") => is_soon(time, 1000),
-        [name, _, time, ..] if is(name, "psetex") || is(name, "pexpire") || is(name, "restore") => {
-            is_soon(time, 1)
-        }
-        _ => false,
-    };
-    argument_is_soon || command.windows(2).any(option_is_soon)
+    /// Neither is older than redis 7.2: before it scripts had fewer commands and other errors, and consumers of streams
+    /// no time at which they got something.
+    pub(crate) newer: bool,
 }
 
 /// Around the lengths at which encodings change, and around those of headers.
 const LENGTHS: [usize; 11] = [1, 12, 19, 20, 21, 44, 45, 63, 64, 255, 1000];
+
+/// How many groups a round of commands on streams begins with.
+const FIRST_LINES: usize = 6;
 
 /// A piece of a grammar's line.
 enum Part {
@@ -85,22 +57,45 @@ enum Part {
 }
 
 impl Generator {
-    pub(crate) fn new(common: Common) -> Self {
-        let lines = LINES.iter().flat_map(|(weight, line)| (0..*weight).map(|_| parse(line)));
+    /// A mixture of all families of commands.
+    pub(crate) fn of_all(common: Common) -> Self {
+        Self::new(common, &[(4, LINES), (1, STREAM_LINES)])
+    }
+
+    /// Seven of eight commands are about streams.
+    pub(crate) fn of_streams(common: Common) -> Self {
+        let first = (0..FIRST_LINES).map(|_| parse(FIRST_STREAM_LINE)).collect();
+        Self { first, ..Self::new(common, &[(1, LINES), (8, STREAM_LINES)]) }
+    }
+
+    /// Nothing but what servers without streams have.
+    pub(crate) fn without_streams(common: Common) -> Self {
+        Self::new(common, &[(1, LINES)])
+    }
+
+    fn new(common: Common, families: &[(usize, &'static [Line])]) -> Self {
+        let weighted = families.iter().flat_map(|(times, lines)| {
+            lines.iter().map(move |(weight, line)| (times * weight, *line))
+        });
+        let lines = weighted.flat_map(|(weight, line)| (0..weight).map(move |_| parse(line)));
         let pools = POOLS
             .iter()
             .map(|(name, texts)| (*name, split_words(texts).expect("pools are quoted well")));
         Self {
+            first: Vec::new(),
             lines: lines.collect(),
-            watch: parse("WATCH key..."),
+            watches: ["WATCH key...", "WATCH stream..."].map(parse),
+            latest_id: Cell::new(0),
             pools: pools.collect(),
             common,
         }
     }
 
     pub(crate) fn commands(&self, random: &mut Random, count: usize) -> Vec<Command> {
+        self.latest_id.set(0);
         let mut scripts = Scripts::default();
-        let mut commands = Vec::new();
+        let mut commands: Vec<Command> =
+            self.first.iter().map(|line| self.expanded(line, random)).collect();
         while commands.len() < count {
             if random.once_in(25) {
                 commands.extend(self.transaction(&mut scripts, random));
@@ -115,9 +110,8 @@ impl Generator {
     fn transaction(&self, scripts: &mut Scripts, random: &mut Random) -> Vec<Command> {
         let mut commands = Vec::new();
         if random.once_in(2) {
-            let mut watch = Command::new();
-            self.expand(&self.watch, random, &mut watch);
-            commands.push(watch);
+            let watch = random.pick(&self.watches);
+            commands.push(self.expanded(watch, random));
             for _ in 0..random.below(3) {
                 commands.push(self.command_or_script(scripts, random));
             }
@@ -127,7 +121,7 @@ impl Generator {
             commands.push(self.queued(scripts, random));
         }
         match random.below(12) {
-            0 if self.common.transactions => {}
+            0 if self.common.one_line => {}
             1..=2 => commands.push(vec![literal("DISCARD", random)]),
             _ => commands.push(vec![literal("EXEC", random)]),
         }
@@ -136,7 +130,7 @@ impl Generator {
 
     fn queued(&self, scripts: &mut Scripts, random: &mut Random) -> Command {
         let command = self.command_or_script(scripts, random);
-        if is_named(&command, "watch") && !self.common.transactions {
+        if is_named(&command, "watch") && !self.common.one_line {
             self.queued(scripts, random)
         } else {
             command
@@ -155,24 +149,27 @@ impl Generator {
     }
 
     pub(crate) fn command(&self, random: &mut Random) -> Command {
-        let mut command = Command::new();
         let line = random.pick(&self.lines);
-        self.expand(line, random, &mut command);
+        let mut command = self.expanded(line, random);
         if random.once_in(10) {
             self.spoil(&mut command, random);
         }
         avoid_overflow(&mut command);
-        let is_unfit = starts_replication(&command)
-            || leaves_to_chance(&command)
-            || expires_soon(&command)
-            || stores_by_numbers(&command)
-            || !self.common.transactions && is_named(&command, "ltrim");
-        if is_unfit { self.command(random) } else { command }
+        if is_unfit(&command, self.common) { self.command(random) } else { command }
+    }
+
+    fn expanded(&self, line: &[Part], random: &mut Random) -> Command {
+        let mut command = Command::new();
+        self.expand(line, random, &mut command);
+        command
     }
 
     fn expand(&self, parts: &[Part], random: &mut Random, command: &mut Command) {
         let mut options: Vec<&Vec<Part>> = Vec::new();
         for part in parts {
+            if !matches!(part, Part::Option(_)) {
+                self.expand_options(&mut options, random, command);
+            }
             match part {
                 Part::Literal(word) => command.push(literal(word, random)),
                 Part::Random(name) => command.push(self.word(name, random)),
@@ -185,8 +182,17 @@ impl Generator {
                 }
             }
         }
-        random.shuffle(&mut options);
-        for option in options {
+        self.expand_options(&mut options, random, command);
+    }
+
+    fn expand_options(
+        &self,
+        options: &mut Vec<&Vec<Part>>,
+        random: &mut Random,
+        command: &mut Command,
+    ) {
+        random.shuffle(options);
+        for option in options.drain(..) {
             self.expand(option, random, command);
         }
     }
@@ -201,8 +207,34 @@ impl Generator {
             "milliseconds" if random.once_in(2) => {
                 digits(random.below(1_000_000_000) as i64 + 100_000)
             }
+            "id" if !random.once_in(8) => self.likely_id(random),
+            "new_id" if !random.once_in(40) => self.new_id(random),
+            "new_id" => self.pick("id", random),
+            "bound" if random.once_in(2) => {
+                let mut bound = if random.once_in(2) { b"(".to_vec() } else { Vec::new() };
+                bound.extend(self.likely_id(random));
+                bound
+            }
+            "after" | "group_start" if random.once_in(2) => self.likely_id(random),
             name => self.pick(name, random),
         }
+    }
+
+    /// An id that an entry may have.
+    fn likely_id(&self, random: &mut Random) -> Vec<u8> {
+        let latest = self.latest_id.get();
+        let within = if random.once_in(2) { latest.min(3) } else { latest };
+        let time = latest - random.below(within + 1);
+        let sequence = random.pick(&["-0", "-0", "", "-1", "-1", "-2", "-3"]);
+        format!("{time}{sequence}").into_bytes()
+    }
+
+    /// An id that most streams take, as it is later than those before it.
+    fn new_id(&self, random: &mut Random) -> Vec<u8> {
+        let time = self.latest_id.get() + usize::from(random.once_in(4));
+        self.latest_id.set(time);
+        let sequence = random.pick(&["-*", "-*", "-*", "-*", "-1", "-3", ""]);
+        format!("{time}{sequence}").into_bytes()
     }
 
     fn pick(&self, pool: &str, random: &mut Random) -> Vec<u8> {

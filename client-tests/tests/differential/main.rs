@@ -14,6 +14,8 @@ mod queue;
 mod script;
 mod shrink;
 mod state;
+mod streams;
+mod unfit;
 mod wording;
 
 use std::{
@@ -31,7 +33,7 @@ use client_tests::{
 };
 
 use crate::{
-    generate::{Command, Common, Generator},
+    generate::{Command, Generator},
     pair::{Difference, Pair},
 };
 
@@ -60,7 +62,13 @@ fn run() -> Result<bool, String> {
         if !common.scripts {
             println!("!! SKIPPED scripts: {} or {} has no EVAL", left.name, right.name);
         }
-        Campaign::new(settings, pair, common).run().await
+        let generators = if pair.both_have("XADD").await? {
+            vec![Generator::of_all(common), Generator::of_streams(common)]
+        } else {
+            println!("!! SKIPPED streams: {} or {} has no XADD", left.name, right.name);
+            vec![Generator::without_streams(common)]
+        };
+        Campaign::new(settings, pair, generators).run().await
     })
 }
 
@@ -85,7 +93,7 @@ impl Settings {
         Ok(Self {
             left: env::var("DIFFERENTIAL_LEFT").unwrap_or_else(|_| "redlet-tcp".to_owned()),
             right: env::var("DIFFERENTIAL_RIGHT").unwrap_or_else(|_| "redis-8.0".to_owned()),
-            commands: number("DIFFERENTIAL_COMMANDS")?.unwrap_or(100_000) as usize,
+            commands: number("DIFFERENTIAL_COMMANDS")?.unwrap_or(150_000) as usize,
             seed: number("DIFFERENTIAL_SEED")?.unwrap_or(now.as_millis() as u64),
             round: number("DIFFERENTIAL_ROUND")?,
             most_failures: number("DIFFERENTIAL_FAILURES")?.unwrap_or(10) as usize,
@@ -103,7 +111,8 @@ fn number(name: &str) -> Result<Option<u64>, String> {
 struct Campaign {
     settings: Settings,
     pair: Pair,
-    generator: Generator,
+    /// The first is for most rounds, the last for some.
+    generators: Vec<Generator>,
     played: usize,
     failed: usize,
     /// Rounds that differed once and not again: their commands raced with the clock.
@@ -114,12 +123,11 @@ struct Campaign {
 }
 
 impl Campaign {
-    fn new(settings: Settings, pair: Pair, common: Common) -> Self {
-        let generator = Generator::new(common);
+    fn new(settings: Settings, pair: Pair, generators: Vec<Generator>) -> Self {
         Self {
             settings,
             pair,
-            generator,
+            generators,
             played: 0,
             failed: 0,
             unrepeated: 0,
@@ -154,7 +162,9 @@ impl Campaign {
         // Neighbouring rounds must not share their numbers, so the round is spread over all bits.
         let mut random =
             Random::new(self.settings.seed ^ round.wrapping_mul(0xd134_2543_de82_ef95));
-        let commands = self.generator.commands(&mut random, ROUND);
+        let at = if random.once_in(4) { self.generators.len() - 1 } else { 0 };
+        let generator = &self.generators[at];
+        let commands = generator.commands(&mut random, ROUND);
         self.played += commands.len();
         let Some(difference) = self.pair.play(&commands, protocol, &mut self.declared).await?
         else {

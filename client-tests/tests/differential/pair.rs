@@ -62,20 +62,26 @@ impl Pair {
 
     /// Asks both servers what they have, and knows the rest by their versions.
     pub(crate) async fn common(&mut self) -> Result<Common, String> {
-        let ask = [words(&["COMMAND", "INFO", "EVAL"])];
-        let (left, right) = self.exchange(&ask, Protocol::Resp2).await?;
-        let has_scripts = |answers: &[Answer]| {
-            let rows = answers[0].as_ref().ok().and_then(Reply::elements).unwrap_or_default();
-            rows.iter().all(|row| !row.is_null())
-        };
+        let scripts = self.both_have("EVAL").await?;
         let before_7_2 = Selector::parse("redis <7.2").expect("it is a selector");
         let sides = self.identities();
         let [left_is_valkey, right_is_valkey] = sides.map(|side| side.product == Product::Valkey);
         Ok(Common {
-            transactions: left_is_valkey == right_is_valkey,
-            scripts: has_scripts(&left) && has_scripts(&right),
-            newer_scripts: !sides.iter().any(|side| before_7_2.selects(side)),
+            one_line: left_is_valkey == right_is_valkey,
+            scripts,
+            newer: !sides.iter().any(|side| before_7_2.selects(side)),
         })
+    }
+
+    /// Whether both servers have a command of this name.
+    pub(crate) async fn both_have(&mut self, name: &str) -> Result<bool, String> {
+        let ask = [words(&["COMMAND", "INFO", name])];
+        let (left, right) = self.exchange(&ask, Protocol::Resp2).await?;
+        let has = |answers: &[Answer]| {
+            let rows = answers[0].as_ref().ok().and_then(Reply::elements).unwrap_or_default();
+            rows.iter().all(|row| !row.is_null())
+        };
+        Ok(has(&left) && has(&right))
     }
 
     fn identities(&self) -> [&Identity; 2] {

@@ -36,7 +36,7 @@ pub(crate) async fn shrink(
 /// Something that consists of parts, most of which may turn out to be needless.
 trait Divisible {
     fn parts(&self, commands: &[Command]) -> usize;
-    /// The commands without some of the parts.
+    /// The commands without some of the parts, or all of them if these parts are needed.
     fn without(&self, commands: &[Command], parts: Range<usize>) -> Vec<Command>;
 }
 
@@ -66,11 +66,18 @@ impl Divisible for ScriptOf {
     fn without(&self, commands: &[Command], parts: Range<usize>) -> Vec<Command> {
         let mut shorter = commands.to_vec();
         let script = &mut shorter[self.0][1];
-        let mut lines: Vec<&[u8]> = script.split(|byte| *byte == b'\n').collect();
-        lines.drain(parts);
-        *script = lines.join(&b'\n');
+        let lines = script.split(|byte| *byte == b'\n').enumerate();
+        let left = lines.filter(|(at, line)| !parts.contains(at) || counts_rounds(line));
+        *script = left.map(|(_, line)| line).collect::<Vec<_>>().join(&b'\n');
         shorter
     }
+}
+
+/// Without the line `count1 = count1 + 1` a loop would not end, nor would the server be of use for anything else.
+fn counts_rounds(line: &[u8]) -> bool {
+    let line = String::from_utf8_lossy(line);
+    let sides = line.trim().split_once(" = ");
+    sides.is_some_and(|(name, sum)| sum.strip_suffix(" + 1") == Some(name))
 }
 
 /// Leaves out half of the parts, then quarters, and in the end single ones, as long as the difference stays.
@@ -86,9 +93,10 @@ async fn shrink_list(
         while start < divisible.parts(&found.0) && divisible.parts(&found.0) > 1 {
             let end = (start + size).min(divisible.parts(&found.0));
             let fewer = divisible.without(&found.0, start..end);
+            let is_fewer = divisible.parts(&fewer) < divisible.parts(&found.0);
             match replay(pair, &fewer, protocol).await? {
-                Some(difference) => *found = (fewer, difference),
-                None => start += size,
+                Some(difference) if is_fewer => *found = (fewer, difference),
+                _ => start += size,
             }
         }
         size /= 2;

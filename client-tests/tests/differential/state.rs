@@ -99,7 +99,11 @@ impl Entry {
         let times = left == right
             || (left >= 0 && right >= 0 && left.abs_diff(right) <= TOLERANCE_MS as u64);
         let encodings = declared::encodings_agree(identities, &self.encoding, &other.encoding);
-        times && encodings && self.kind == other.kind && self.value == other.value
+        let values = match self.kind.as_slice() {
+            b"stream" => declared::streams_agree(identities, &self.value, &other.value),
+            _ => self.value == other.value,
+        };
+        times && encodings && self.kind == other.kind && values
     }
 
     fn describe(&self) -> String {
@@ -137,15 +141,16 @@ fn about(name: &str, subcommand: &str, key: &[u8]) -> Command {
 }
 
 fn value_of(kind: &[u8], key: &[u8]) -> Command {
-    let (before, after): (&str, &[&str]) = match kind {
-        b"list" => ("LRANGE", &["0", "-1"]),
-        b"set" => ("SMEMBERS", &[]),
-        b"hash" => ("HGETALL", &[]),
-        b"zset" => ("ZRANGE", &["0", "-1", "WITHSCORES"]),
-        b"stream" => ("XRANGE", &["-", "+"]),
-        _ => ("GET", &[]),
+    let (name, subcommand, after): (&str, &str, &[&str]) = match kind {
+        b"list" => ("LRANGE", "", &["0", "-1"]),
+        b"set" => ("SMEMBERS", "", &[]),
+        b"hash" => ("HGETALL", "", &[]),
+        b"zset" => ("ZRANGE", "", &["0", "-1", "WITHSCORES"]),
+        // With all entries, groups, consumers and what is pending.
+        b"stream" => ("XINFO", "STREAM", &["FULL", "COUNT", "0"]),
+        _ => ("GET", "", &[]),
     };
-    let mut command = about(before, "", key);
+    let mut command = about(name, subcommand, key);
     command.extend(words(after));
     command
 }

@@ -15,6 +15,7 @@ const WORDING: &[(&str, &str)] = &[
     ("argument for this call", "argument for this redis lib call"),
     ("This Valkey command is not", "This Redis command is not"),
     ("No matching script.", "No matching script. Please use EVAL."),
+    ("an ID or '$' must be specified", "an ID, '+', or '$' must be specified"),
 ];
 
 /// Between these redis has a script's SHA1, which valkey leaves out.

@@ -1,17 +1,17 @@
 //! Calls of random commands, and what has to be done to their replies so that they are the same everywhere.
 
 use super::{expressions::quote, program::Writer};
-use crate::generate::Command;
+use crate::{generate::Command, unfit::sorts_by_nothing};
 
 /// Their replies, or what they do, may differ between real servers, and what a script does with them would then, too.
-const AVOIDED: [&str; 13] = [
+const AVOIDED: [&str; 15] = [
     "client", "command", "config", "getex", "memory", "multi", "exec", "discard", "watch",
-    "unwatch", "object", "scan", "script",
+    "unwatch", "object", "scan", "script", "xgroup", "xinfo",
 ];
 /// They have no order.
 const UNORDERED: [&str; 6] = ["keys", "smembers", "sinter", "sunion", "sdiff", "spop"];
 /// They depend on the clock, on chance, on the way in which values lie in memory.
-const BY_CHANCE: [&str; 10] = [
+const BY_CHANCE: [&str; 11] = [
     "ttl",
     "pttl",
     "expiretime",
@@ -22,6 +22,7 @@ const BY_CHANCE: [&str; 10] = [
     "dump",
     "srandmember",
     "sscan",
+    "xpending",
 ];
 /// All that follows the key may be anything at all.
 const TAKING_ANYTHING: [&str; 12] = [
@@ -39,7 +40,7 @@ const TAKING_ANYTHING: [&str; 12] = [
     "incrby",
 ];
 /// Times, places and counts among their words were chosen with care, and must be the same when a script is run again.
-const CHOSEN_WITH_CARE: [&str; 12] = [
+const CHOSEN_WITH_CARE: [&str; 18] = [
     "set",
     "setex",
     "psetex",
@@ -52,10 +53,26 @@ const CHOSEN_WITH_CARE: [&str; 12] = [
     "lset",
     "setrange",
     "sort",
+    "xadd",
+    "xclaim",
+    "xautoclaim",
+    "xpending",
+    "xread",
+    "xreadgroup",
 ];
 /// Before redis 7.2 scripts could not call what waits, and some numbers and cursors were taken for others.
-const NEWER: [&str; 8] =
-    ["blpop", "brpop", "blmove", "brpoplpush", "blmpop", "sscan", "lrem", "lpos"];
+const NEWER: [&str; 10] = [
+    "blpop",
+    "brpop",
+    "blmove",
+    "brpoplpush",
+    "blmpop",
+    "sscan",
+    "lrem",
+    "lpos",
+    "xread",
+    "xreadgroup",
+];
 
 impl Writer<'_> {
     /// A command's reply, in a form that is the same everywhere.
@@ -64,7 +81,7 @@ impl Writer<'_> {
         let function = if self.random.once_in(6) { "call" } else { "pcall" };
         let call = format!("redis.{function}({})", self.words(&command));
         match lowercase_name(&command).as_str() {
-            name if BY_CHANCE.contains(&name) || has(&command, "idx") => format!("kind({call})"),
+            name if BY_CHANCE.contains(&name) || is_map(&command) => format!("kind({call})"),
             name if UNORDERED.contains(&name) => format!("sorted({call})"),
             _ => call,
         }
@@ -75,8 +92,7 @@ impl Writer<'_> {
         loop {
             let command = self.command();
             let name = lowercase_name(&command);
-            if !UNORDERED.contains(&&*name) && !BY_CHANCE.contains(&&*name) && !has(&command, "idx")
-            {
+            if !UNORDERED.contains(&&*name) && !BY_CHANCE.contains(&&*name) && !is_map(&command) {
                 return self.words(&command);
             }
         }
@@ -86,7 +102,7 @@ impl Writer<'_> {
         loop {
             let command = self.generator.command(self.random);
             let name = lowercase_name(&command);
-            let is_newer = NEWER.contains(&&*name) && !self.generator.common.newer_scripts;
+            let is_newer = NEWER.contains(&&*name) && !self.generator.common.newer;
             if !AVOIDED.contains(&&*name) && !sorts_by_chance(&command) && !is_newer {
                 return command;
             }
@@ -137,7 +153,7 @@ impl Writer<'_> {
 
     /// Before redis 7.2 a large integer out of a reply went into a command with other digits.
     fn anything(&mut self) -> String {
-        let has_replies = !self.scope.replies.is_empty() && self.generator.common.newer_scripts;
+        let has_replies = !self.scope.replies.is_empty() && self.generator.common.newer;
         if !has_replies || self.random.once_in(2) {
             return self.scalar(2);
         }
@@ -150,6 +166,12 @@ fn lowercase_name(command: &Command) -> String {
     String::from_utf8_lossy(&name.unwrap_or_default()).into_owned()
 }
 
+/// In RESP3 these have maps of several keys for replies, of which Lua makes tables without an order.
+fn is_map(command: &Command) -> bool {
+    let streams = command.iter().skip_while(|word| !word.eq_ignore_ascii_case(b"streams"));
+    has(command, "idx") || streams.skip(1).count() > 2
+}
+
 fn has(command: &Command, word: &str) -> bool {
     command.iter().any(|other| other.eq_ignore_ascii_case(word.as_bytes()))
 }
@@ -158,6 +180,6 @@ fn has(command: &Command, word: &str) -> bool {
 /// script a set is put in order instead.
 fn sorts_by_chance(command: &Command) -> bool {
     let sorts = matches!(&*lowercase_name(command), "sort" | "sort_ro");
-    let in_order = has(command, "nosort") || has(command, "alpha") && !has(command, "by");
+    let in_order = sorts_by_nothing(command) || has(command, "alpha") && !has(command, "by");
     sorts && !in_order
 }
