@@ -4,7 +4,7 @@ use super::payload::{Reader, write_length, write_string};
 use super::ziplist;
 use crate::value::Text;
 use crate::value::list::{End, List, Part};
-use crate::value::packed::{Elements, size};
+use crate::value::packed::Elements;
 
 /// What a node is.
 const SINGLE: u64 = 1;
@@ -59,22 +59,19 @@ fn read_packed(node: &[u8], list: &mut List) -> Option<()> {
 
 /// The elements of packed bytes with their head and their mark, each by itself.
 pub(super) fn packed_elements(node: &[u8]) -> Option<Vec<Vec<u8>>> {
-    Some(packed_texts(node)?.into_iter().map(|element| element.to_bytes().into()).collect())
+    Some(packed_texts(node)?.map(|element| element.to_bytes().into()).collect())
 }
 
-/// The same, where they are.
-pub(super) fn packed_texts(node: &[u8]) -> Option<Vec<Text<'_>>> {
+/// The same, where they are. All of them have been looked at before the first is given.
+pub(super) fn packed_texts(node: &[u8]) -> Option<Elements<'_>> {
     let total = u32::from_le_bytes(*node.first_chunk()?) as usize;
     let count = u16::from_le_bytes(*node.get(COUNT_AT..)?.first_chunk()?);
     let (&end, bytes) = node.get(ELEMENTS_AT..)?.split_last()?;
-    let (mut elements, mut read) = (Vec::new(), 0);
-    for element in Elements(bytes) {
-        read += size(element);
-        elements.push(element);
-    }
-    let is_counted = count == u16::MAX || usize::from(count) == elements.len();
-    let is_whole = total == node.len() && end == END_MARK && read == bytes.len();
-    (is_counted && is_whole).then_some(elements)
+    let mut elements = Elements(bytes);
+    let found = elements.by_ref().count();
+    let is_counted = count == u16::MAX || usize::from(count) == found;
+    let is_whole = total == node.len() && end == END_MARK && elements.0.is_empty();
+    (is_counted && is_whole).then_some(Elements(bytes))
 }
 
 /// A list in nodes, as servers before Redis 7 wrote it. Nodes may be empty.

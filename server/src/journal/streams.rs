@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use super::lists::{framed, packed_texts};
 use super::payload::{Reader, write_length, write_string};
+use crate::value::Text;
 use crate::value::packed;
-use crate::value::stream::{Block, Group, History, Id, IdRange, Log, Pending, Stream};
-use crate::value::string::LONGEST_INTEGER;
-use crate::value::{Text, number};
+use crate::value::stream::{Block, Group, History, Id, IdRange, Log, NodeLimits, Pending, Stream};
 
 /// What an RDB file of some version tells of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -165,19 +164,19 @@ fn read_time(reader: &mut Reader<'_>) -> Option<i64> {
 
 /// Adds the entries of a node, which has to be behind all that are there.
 fn read_node(base: Id, node: &[u8], log: &mut Log) -> Option<()> {
-    let elements = packed_texts(node)?;
-    let mut rest = Rest(&elements);
+    (node.len() <= MOST_BYTES).then_some(())?;
+    let mut rest = Rest(packed_texts(node)?);
     let (live, deleted) = (rest.count()?, rest.count()?);
     let count = rest.count()?;
     let names = rest.take(count)?;
     (rest.integer()? == 0).then_some(())?;
-    let mut block = Block::empty(base, names.iter().copied(), node.len());
+    let mut block = Block::empty(base, names, node.len());
     let mut last = log.blocks().next_back().map(Block::last);
     for _ in 0..live.checked_add(deleted)? {
         let (marks, ms, sequence) = (rest.integer()?, rest.integer()?, rest.integer()?);
         let is_same = marks & SAME_NAMES != 0;
         let elements = if is_same { count } else { rest.count()?.checked_mul(2)? };
-        let texts = rest.take(elements)?.iter().copied();
+        let texts = rest.take(elements)?;
         let counted = AROUND_FIELDS + elements + usize::from(!is_same);
         (rest.integer()? == counted as i64).then_some(())?;
         let (ms, sequence) = (ms as u64, sequence as u64);
@@ -191,35 +190,57 @@ fn read_node(base: Id, node: &[u8], log: &mut Log) -> Option<()> {
             block.push_deleted(id, is_same, texts);
         }
     }
-    let is_counted = block.len() == live;
+    let is_counted = block.len() == live && live + deleted > 0;
     if live > 0 {
         log.add_block(block);
     }
-    (is_counted && rest.0.is_empty()).then_some(())
+    (is_counted && rest.0.0.is_empty()).then_some(())
 }
 
+/// No server writes a node that is larger than two of those it may fill.
+const MOST_BYTES: usize = 2 * NodeLimits::MOST_BYTES;
+
 /// What is still to be read of a node.
-struct Rest<'a>(&'a [Text<'a>]);
+struct Rest<'a>(packed::Elements<'a>);
 
 impl<'a> Rest<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [Text<'a>]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(taken)
+    /// The next elements, of which there have to be so many.
+    fn take(&mut self, count: usize) -> Option<Known<'a>> {
+        let mut behind = self.0.clone();
+        let are_there = count == 0 || behind.nth(count - 1).is_some();
+        let elements = std::mem::replace(&mut self.0, behind);
+        are_there.then_some(Known { elements, count })
     }
 
     fn integer(&mut self) -> Option<i64> {
-        match self.take(1)? {
-            [Text::Integer(integer)] => Some(*integer),
-            [other] => number::parse_integer(other.bytes(&mut [0; LONGEST_INTEGER])),
-            _ => None,
-        }
+        self.0.next()?.integer()
     }
 
     fn count(&mut self) -> Option<usize> {
         usize::try_from(self.integer()?).ok()
     }
 }
+
+/// Elements of which it is known how many they are.
+struct Known<'a> {
+    elements: packed::Elements<'a>,
+    count: usize,
+}
+
+impl<'a> Iterator for Known<'a> {
+    type Item = Text<'a>;
+
+    fn next(&mut self) -> Option<Text<'a>> {
+        self.count = self.count.checked_sub(1)?;
+        self.elements.next()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.count, Some(self.count))
+    }
+}
+
+impl ExactSizeIterator for Known<'_> {}
 
 fn read_group(version: Version, reader: &mut Reader<'_>, log: &Log) -> Option<Group> {
     let last_id = read_id(reader)?;

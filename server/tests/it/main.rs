@@ -18,6 +18,7 @@ mod memory;
 mod scan;
 mod scripts;
 mod start_time;
+mod streams;
 mod subscribers;
 mod time;
 mod transactions;

@@ -214,6 +214,22 @@ pub(crate) fn count_of(kind: &str) -> usize {
     std::fs::read_dir(format!("/proc/self/{kind}")).expect("this is Linux").count()
 }
 
+/// The checksum at the end of a dumped value, bit by bit.
+pub(crate) fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |sum: u64, byte| {
+        (0..8)
+            .fold(sum ^ u64::from(*byte), |sum, _| (sum >> 1) ^ (0x95AC_9329_AC4B_C9B5 * (sum & 1)))
+    })
+}
+
+/// A dumped value with the version and checksum that belong to it.
+pub(crate) fn sealed(body: &[u8]) -> Vec<u8> {
+    let mut payload = [body, &[11, 0]].concat();
+    let sum = checksum(&payload);
+    payload.extend_from_slice(&sum.to_le_bytes());
+    payload
+}
+
 /// Numbers that are the same every time.
 pub(crate) struct Dice(u64);
 

@@ -97,7 +97,9 @@ impl Block {
     /// A block with its first entry, whose names and values stand one after the other.
     pub(crate) fn new(id: Id, words: &[&[u8]]) -> Self {
         const USUAL_ENTRY: usize = 8;
-        let texts: usize = words.iter().map(|word| word.len() + 2).sum();
+        // What is long has more in front of it, and growing would take as much again.
+        let size = |word: &&[u8]| word.len() + if word.len() <= LONGEST_OF_HEAD { 2 } else { 5 };
+        let texts: usize = words.iter().map(size).sum();
         let names = words.iter().step_by(2).map(|name| Text::new(name));
         let mut block = Block::empty(id, names, texts + USUAL_ENTRY);
         block.push(id, words);
