@@ -4,8 +4,6 @@
 mod bringing;
 mod chaos;
 mod edges;
-#[path = "../../properties/checks/stream_format.rs"]
-#[allow(unreachable_pub, dead_code, reason = "the properties use it, too, and more of it")]
 mod format;
 mod hand_off;
 mod payloads;

@@ -1,44 +1,44 @@
 //! Streams as `DUMP` writes them, put together part by part, so that each part may lie.
 
 /// The two parts of an id.
-pub type Id = (u64, u64);
+pub(super) type Id = (u64, u64);
 
 /// The types of streams in payloads: of Redis 5, 7.0 and 7.2.
-pub const KINDS: [u8; 3] = [15, 19, 21];
+pub(super) const KINDS: [u8; 3] = [15, 19, 21];
 /// The first type that tells what was ever added, and the first that tells when consumers were active.
 const COUNTED: u8 = 19;
 const TIMED: u8 = 21;
 
 /// Marks of an entry in a node.
-pub const DELETED: i64 = 1;
-pub const SAME_NAMES: i64 = 2;
+pub(super) const DELETED: i64 = 1;
+pub(super) const SAME_NAMES: i64 = 2;
 
 /// A stream. What is announced is what there is, unless something else is told.
 #[derive(Clone, Debug, Default)]
-pub struct Stream {
-    pub nodes: Vec<Node>,
-    pub length: u64,
-    pub last_id: Id,
-    pub first_id: Id,
-    pub max_deleted_id: Id,
-    pub added: u64,
-    pub groups: Vec<Group>,
-    pub announced_nodes: Option<u64>,
-    pub announced_groups: Option<u64>,
+pub(super) struct Stream {
+    pub(super) nodes: Vec<Node>,
+    pub(super) length: u64,
+    pub(super) last_id: Id,
+    pub(super) first_id: Id,
+    pub(super) max_deleted_id: Id,
+    pub(super) added: u64,
+    pub(super) groups: Vec<Group>,
+    pub(super) announced_nodes: Option<u64>,
+    pub(super) announced_groups: Option<u64>,
 }
 
 /// Entries that lie together.
 #[derive(Clone, Debug, Default)]
-pub struct Node {
-    pub key: Vec<u8>,
-    pub elements: Vec<Element>,
-    pub announced_bytes: Option<u32>,
-    pub announced_elements: Option<u16>,
+pub(super) struct Node {
+    pub(super) key: Vec<u8>,
+    pub(super) elements: Vec<Element>,
+    pub(super) announced_bytes: Option<u32>,
+    pub(super) announced_elements: Option<u16>,
 }
 
 /// What a node is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Element {
+pub(super) enum Element {
     Integer(i64),
     Text(Vec<u8>),
     /// Bytes that may be no element, or several.
@@ -46,45 +46,45 @@ pub enum Element {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Group {
-    pub name: Vec<u8>,
-    pub last_id: Id,
-    pub read: u64,
-    pub pending: Vec<Pending>,
-    pub consumers: Vec<Consumer>,
-    pub announced_pending: Option<u64>,
-    pub announced_consumers: Option<u64>,
+pub(super) struct Group {
+    pub(super) name: Vec<u8>,
+    pub(super) last_id: Id,
+    pub(super) read: u64,
+    pub(super) pending: Vec<Pending>,
+    pub(super) consumers: Vec<Consumer>,
+    pub(super) announced_pending: Option<u64>,
+    pub(super) announced_consumers: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Pending {
-    pub id: Id,
-    pub delivered_ms: i64,
-    pub deliveries: u64,
+pub(super) struct Pending {
+    pub(super) id: Id,
+    pub(super) delivered_ms: i64,
+    pub(super) deliveries: u64,
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Consumer {
-    pub name: Vec<u8>,
-    pub seen_ms: i64,
-    pub active_ms: i64,
-    pub pending: Vec<Id>,
-    pub announced_pending: Option<u64>,
+pub(super) struct Consumer {
+    pub(super) name: Vec<u8>,
+    pub(super) seen_ms: i64,
+    pub(super) active_ms: i64,
+    pub(super) pending: Vec<Id>,
+    pub(super) announced_pending: Option<u64>,
 }
 
 /// An entry of a node.
 #[derive(Clone, Debug)]
-pub struct Entry<'a> {
+pub(super) struct Entry<'a> {
     /// Beyond the key of the node.
-    pub offset: (i64, i64),
-    pub marks: i64,
+    pub(super) offset: (i64, i64),
+    pub(super) marks: i64,
     /// The values, or names and values by turns.
-    pub words: &'a [&'a str],
+    pub(super) words: &'a [&'a str],
 }
 
 impl Stream {
     /// Without version and checksum.
-    pub fn value(&self, kind: u8) -> Vec<u8> {
+    pub(super) fn value(&self, kind: u8) -> Vec<u8> {
         let mut bytes = vec![kind];
         write_length(self.announced_nodes.unwrap_or(self.nodes.len() as u64), &mut bytes);
         for node in &self.nodes {
@@ -105,7 +105,7 @@ impl Stream {
 }
 
 impl Node {
-    pub fn new(key: Id, names: &[&str], entries: &[Entry<'_>]) -> Self {
+    pub(super) fn new(key: Id, names: &[&str], entries: &[Entry<'_>]) -> Self {
         let deleted = entries.iter().filter(|entry| entry.marks & DELETED != 0).count();
         let counts = [entries.len() - deleted, deleted, names.len()];
         let mut elements: Vec<_> = counts.map(|count| Element::Integer(count as i64)).into();
@@ -211,7 +211,7 @@ impl Consumer {
 }
 
 /// An id as the key of a node.
-pub fn key_of((ms, sequence): Id) -> [u8; 16] {
+pub(super) fn key_of((ms, sequence): Id) -> [u8; 16] {
     (u128::from(ms) << 64 | u128::from(sequence)).to_be_bytes()
 }
 
@@ -220,12 +220,12 @@ fn write_id((ms, sequence): Id, bytes: &mut Vec<u8>) {
     write_length(sequence, bytes);
 }
 
-pub fn write_string(text: &[u8], bytes: &mut Vec<u8>) {
+pub(super) fn write_string(text: &[u8], bytes: &mut Vec<u8>) {
     write_length(text.len() as u64, bytes);
     bytes.extend_from_slice(text);
 }
 
-pub fn write_length(length: u64, bytes: &mut Vec<u8>) {
+pub(super) fn write_length(length: u64, bytes: &mut Vec<u8>) {
     if length < 64 {
         bytes.push(length as u8);
     } else {
