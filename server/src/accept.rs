@@ -188,6 +188,10 @@ fn listen(host: &str, port: u16, backlog: u32) -> io::Result<TcpListener> {
     let address = addresses.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
+    if address.is_ipv6() {
+        // Otherwise all addresses of this kind are those of the other kind as well.
+        SockRef::from(&socket).set_only_v6(true)?;
+    }
     socket.bind(address)?;
     socket.listen(backlog)
 }

@@ -14,11 +14,12 @@ use bytes::Bytes;
 use crate::clients::Client;
 use crate::clock::Moment;
 use crate::command::args::Request;
-use crate::command::{Locks, Registered, locate};
+use crate::command::{CommandFlags, Locks, Registered, locate};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::execute::{Call, Flow, uses, write_error};
 use crate::keyspace::{Awaited, Place, Run, Scope, Ticket, Txn, Uses};
+use crate::limit::OUT_OF_MEMORY;
 use crate::monitor::Redacted;
 use crate::resp::{Output, Protocol, Reply};
 use crate::session::Session;
@@ -249,6 +250,8 @@ impl Serving<'_> {
             self.txn.queue_anew(ticket, key, engine.blocking.next_number());
             return ready;
         }
+        // What the reply tells of is in the log before the client can go on.
+        self.txn.tell();
         waiter.answer(&mut output, None);
         waiters.remove(&ticket.client);
         self.txn.leave(ticket);
@@ -259,6 +262,10 @@ impl Serving<'_> {
     /// that it has put something under, or found to be gone.
     fn rerun(&mut self, waiter: &Waiter, output: &mut Output) -> (bool, Vec<Place>) {
         let (engine, mut session) = (self.engine, waiter.session(self.moment));
+        if engine.limit.is_full() && waiter.row.command.flags.contains(CommandFlags::DENYOOM) {
+            Reply::new(output, waiter.protocol).error(&OUT_OF_MEMORY);
+            return (true, Vec::new());
+        }
         let mark = output.mark();
         let mut call = Call {
             engine,
@@ -271,8 +278,11 @@ impl Serving<'_> {
             flow: Flow::Continue,
             wish: None,
             is_in_script: false,
+            is_told: false,
         };
         let result = (waiter.row.command.run)(&mut call);
+        call.tell_if_changed();
+        call.txn.end_unit();
         let notes = call.txn.take_notes();
         engine.announce(notes, Some(waiter.client.id), self.moment.now_ms());
         if waiter.is_tracked {

@@ -1,11 +1,14 @@
 //! The command line, with redis-server's conventions: a file, `-` for standard input, and `--name value ...`, where
-//! everything up to the next `--` belongs to the name.
+//! everything up to the next `--` belongs to the name. A few words in place of the file ask for something else than a server.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
 use clap::{Arg, Command};
 use redlet::Config;
+
+use crate::send::Sending;
 
 /// What somebody asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,6 +16,8 @@ pub(crate) enum Request {
     Help,
     Version,
     Serve(Sources),
+    Send(Sending),
+    HelpSending,
 }
 
 /// Where the parameters come from; later ones win.
@@ -30,13 +35,31 @@ pub(crate) struct Directive {
     pub(crate) values: Vec<String>,
 }
 
-/// Reads the arguments after the program's name; the error is a sentence.
-pub(crate) fn parse(arguments: impl Iterator<Item = String>) -> Result<Request, String> {
+/// Reads the whole command line; the error is a sentence.
+pub(crate) fn parse(mut words: VecDeque<OsString>) -> Result<Request, String> {
+    let name = words.pop_front().unwrap_or_default();
+    if words.front().is_some_and(|word| word == "--version" || word == "-v") {
+        return Ok(Request::Version);
+    }
+    if Path::new(&name).file_name() == Some(OsStr::new("redis-cli")) {
+        return sending(Sending::parse(words)?);
+    }
+    match words.front().and_then(|word| word.to_str()) {
+        Some("send") => sending(Sending::parse(words.split_off(1))?),
+        Some("ping") => sending(Sending::parse_ping(words.split_off(1))?),
+        _ => parse_server(words.into_iter().map(|word| word.to_string_lossy().into_owned())),
+    }
+}
+
+fn sending(sending: Option<Sending>) -> Result<Request, String> {
+    Ok(sending.map_or(Request::HelpSending, Request::Send))
+}
+
+/// Reads what a server is started with.
+pub(crate) fn parse_server(arguments: impl Iterator<Item = String>) -> Result<Request, String> {
     let mut rest: VecDeque<String> = arguments.collect();
-    match rest.front().map(String::as_str) {
-        Some("-v" | "--version") => return Ok(Request::Version),
-        Some("-h" | "--help") => return Ok(Request::Help),
-        _ => {}
+    if matches!(rest.front().map(String::as_str), Some("-h" | "--help")) {
+        return Ok(Request::Help);
     }
     let mut sources = Sources::default();
     if let Some(file) = pop_if(&mut rest, |first| !first.starts_with('-')) {
@@ -99,11 +122,16 @@ pub(crate) fn help(defaults: &Config) -> String {
             .help(help)
     });
     command()
-        .override_usage("redlet [FILE | -] [--NAME VALUE...]...")
+        .override_usage(
+            "redlet [FILE | -] [--NAME VALUE...]...\n       redlet ping [OPTIONS]\n       \
+             redlet send [OPTIONS] [COMMAND [ARGUMENT...]]",
+        )
         .arg(Arg::new("FILE").help("a redis.conf; - reads one from standard input"))
         .args(parameters)
         .after_help(
-            "Defaults stand in brackets. Parameters on the command line win over those in the file.",
+            "Defaults stand in brackets. Parameters on the command line win over those in the file, and \
+             these over the environment's, which REDLET_DEFAULTS has as a command line would.\n\
+             'redlet send --help' tells how commands are sent to a server.",
         )
         .render_help()
         .to_string()
@@ -125,7 +153,7 @@ mod tests {
     use super::*;
 
     fn serve(line: &[&str]) -> Sources {
-        match parse(line.iter().map(|&word| word.to_owned())) {
+        match parse_server(line.iter().map(|&word| word.to_owned())) {
             Ok(Request::Serve(sources)) => sources,
             other => panic!("{line:?} gave {other:?}"),
         }
@@ -163,8 +191,8 @@ mod tests {
         assert!(serve(&["-", "--hz", "1"]).standard_input);
         assert!(serve(&["--hz", "1", "-"]).standard_input);
         assert!(serve(&["a.conf", "-"]).standard_input);
-        assert!(parse(["-x".to_owned()].into_iter()).is_err());
-        assert!(parse(["a.conf".to_owned(), "b.conf".to_owned()].into_iter()).is_err());
+        assert!(parse_server(["-x".to_owned()].into_iter()).is_err());
+        assert!(parse_server(["a.conf".to_owned(), "b.conf".to_owned()].into_iter()).is_err());
     }
 
     #[test]

@@ -81,6 +81,8 @@ pub(crate) struct Seen {
     /// How many requests wait for EXEC; -1 outside of MULTI.
     pub(crate) queued: AtomicI64,
     pub(crate) watched: AtomicUsize,
+    /// What the queued requests take.
+    pub(crate) queued_bytes: AtomicUsize,
 }
 
 /// What others leave for a connection to send, and how they wake it.
@@ -161,6 +163,11 @@ impl Client {
         let mut mailbox = self.mailbox();
         mailbox.killed = true;
         mailbox.wake();
+    }
+
+    /// What others have left for it.
+    pub(crate) fn mail_bytes(&self) -> usize {
+        self.mailbox().bytes
     }
 
     /// Whether its connection ends as soon as it looks.
@@ -271,6 +278,7 @@ impl Mailbox {
 impl Seen {
     const fn new(now_ms: i64) -> Self {
         Seen {
+            queued_bytes: AtomicUsize::new(0),
             database: AtomicUsize::new(0),
             protocol: AtomicU32::new(2),
             last_used_ms: AtomicI64::new(now_ms),

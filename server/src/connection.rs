@@ -28,6 +28,8 @@ pub(crate) struct Connection<S> {
     stream: S,
     /// What the next request, or the last reply, has to wait for.
     waiting: Option<Waiting>,
+    /// How far the log has to be on the disk before what is unsent may be sent.
+    gate: Option<u64>,
 }
 
 type Waiting = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -48,7 +50,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(crate) fn new(engine: Arc<Engine>, session: Session, stream: S) -> Self {
         engine.clients.add(&session.client);
         engine.stats.connections.fetch_add(1, Ordering::Relaxed);
-        Connection { conversation: Conversation::new(engine, session), stream, waiting: None }
+        Connection {
+            conversation: Conversation::new(engine, session),
+            stream,
+            waiting: None,
+            gate: None,
+        }
     }
 
     /// Serves the client until either side ends the connection.
@@ -113,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Has the requests that are there executed on a thread that may be kept long. Nothing if the runtime
     /// ends, or the conversation by a panic.
     async fn execute_elsewhere(self) -> Option<(Self, Option<Wait>)> {
-        let Connection { mut conversation, stream, waiting } = self;
+        let Connection { mut conversation, stream, waiting, gate } = self;
         let home = std::mem::replace(&mut conversation.session.home, Home::Spare);
         let executed = spawn_blocking(move || {
             let wait = conversation.execute_pending();
@@ -121,7 +128,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         });
         let (mut conversation, wait) = executed.await.ok()?;
         conversation.session.home = home;
-        Some((Connection { conversation, stream, waiting }, wait))
+        Some((Connection { conversation, stream, waiting, gate }, wait))
     }
 
     async fn next_event(&mut self) -> io::Result<Event> {
@@ -130,6 +137,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Event>> {
         if self.conversation.has_unsent() {
+            if self.is_held_back(context) {
+                return if self.conversation.session.client.is_killed() {
+                    Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+                } else {
+                    Poll::Pending
+                };
+            }
             let was_full = self.conversation.is_full();
             self.send(context)?;
             if was_full && !self.conversation.is_full() {
@@ -153,6 +167,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut target = self.conversation.target();
         let read = pin!(self.stream.read_buf(&mut target)).poll(context);
         read.map(|result| result.map(Event::Received))
+    }
+
+    /// Whether what is unsent tells of something that is not on the disk, where that may not be.
+    fn is_held_back(&mut self, context: &Context<'_>) -> bool {
+        let log = &self.conversation.engine.keyspace.log;
+        if !log.is_strict() {
+            return false;
+        }
+        let wanted = *self.gate.get_or_insert_with(|| log.appended());
+        let is_held_back = log.poll_durable(wanted, context).is_pending();
+        if !is_held_back {
+            self.gate = None;
+        }
+        is_held_back
     }
 
     fn reads_on(&self) -> bool {

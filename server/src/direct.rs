@@ -17,7 +17,7 @@ use crate::execute::{Flow, execute};
 use crate::home::Home;
 use crate::keyspace::Run;
 use crate::resp::{Output, Protocol};
-use crate::session::Session;
+use crate::session::{Origin, Session};
 use crate::value::number;
 
 /// How long a direct call waits before it looks again whether a script has ended.
@@ -41,7 +41,7 @@ impl Direct {
         let client = Client::new(0, address.clone(), address, moment.now_ms());
         let mut session = Session::new(Arc::new(client), true, moment);
         session.speak(Protocol::Resp3);
-        session.direct = true;
+        session.origin = Origin::Direct;
         session.home = Home::Spare;
         Direct { engine, session, request: Request::default(), output: Output::default() }
     }
@@ -70,12 +70,28 @@ impl Direct {
         while self.execute_once() == Flow::Busy {
             std::thread::sleep(WAIT_FOR_SCRIPT);
         }
+        self.wait_for_disk()?;
         self.engine.end_cycle();
         self.session.tally.flush(&self.engine.stats);
         match self.reply() {
             Value::SimpleError { data, .. } => Err(Error::Text(data.as_bytes().to_vec().into())),
             reply => Ok(reply),
         }
+    }
+
+    /// Where nothing may be said that is not on the disk, returns once it is.
+    fn wait_for_disk(&mut self) -> Result<(), Error> {
+        let (engine, log) = (&self.engine, &self.engine.keyspace.log);
+        if log.is_strict() {
+            log.wait_durable(log.appended(), || engine.is_running());
+            if engine.has_failed() {
+                self.output.clear();
+                return Err(Error::err(
+                    "the server has failed, and what it was asked to do may be undone",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Executes the request, unless there is a script to wait for.

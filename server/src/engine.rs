@@ -1,6 +1,6 @@
 //! Everything one server consists of, without its sockets: bytes in, bytes out.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 
 use tokio::sync::watch;
@@ -9,9 +9,11 @@ use crate::blocking::Blocking;
 use crate::clients::Registry;
 use crate::clock::Clock;
 use crate::config::{Config, Param};
+use crate::durability::Durability;
 use crate::error::Error;
 use crate::keyspace::{Counting, Keyspace};
 use crate::latency::LatencyMonitor;
+use crate::limit::MemoryLimit;
 use crate::monitor::Monitors;
 use crate::pause::Pause;
 use crate::pubsub::PubSub;
@@ -48,8 +50,43 @@ pub(crate) struct Engine {
     /// Whether scripts may execute `DEBUG`.
     pub(crate) scripts_may_debug: AtomicBool,
     pub(crate) peak_bytes: AtomicUsize,
-    pub(crate) last_save_s: AtomicI64,
+    pub(crate) durability: Durability,
+    pub(crate) bars: Bars,
+    pub(crate) limit: MemoryLimit,
     state: watch::Sender<State>,
+}
+
+/// What keeps requests from being executed, all in one place: seldom is there anything.
+#[derive(Debug, Default)]
+pub(crate) struct Bars(AtomicU8);
+
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bar {
+    /// What an earlier server has left is being loaded.
+    Loading = 1,
+    /// The last snapshot could not be saved.
+    Unsaved = 1 << 1,
+    /// The log cannot be written.
+    Unlogged = 1 << 2,
+}
+
+impl Bars {
+    pub(crate) fn any(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0
+    }
+
+    pub(crate) fn has(&self, bar: Bar) -> bool {
+        self.0.load(Ordering::Relaxed) & bar as u8 != 0
+    }
+
+    pub(crate) fn raise(&self, bar: Bar) {
+        self.0.fetch_or(bar as u8, Ordering::SeqCst);
+    }
+
+    pub(crate) fn lower(&self, bar: Bar) {
+        self.0.fetch_and(!(bar as u8), Ordering::SeqCst);
+    }
 }
 
 /// Whether a server runs, and if not, why.
@@ -86,7 +123,9 @@ impl Engine {
             sweeps: AtomicBool::new(true),
             scripts_may_debug: AtomicBool::new(false),
             peak_bytes: AtomicUsize::new(0),
-            last_save_s: AtomicI64::new(clock.now_ms() / 1000),
+            durability: Durability::new(clock.now_ms() / 1000),
+            bars: Bars::default(),
+            limit: MemoryLimit::default(),
             state: watch::Sender::new(State::Running),
             config,
             clock,
@@ -186,6 +225,10 @@ impl Engine {
         for client in self.clients.all() {
             client.kill();
         }
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(*self.state.borrow(), State::Failed(_))
     }
 
     pub(crate) fn is_running(&self) -> bool {

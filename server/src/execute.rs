@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::home::Home;
 use crate::keyspace::{Run, Scope, Txn, Uses};
 use crate::latency::Spike;
+use crate::limit::OUT_OF_MEMORY;
 use crate::monitor::Redacted;
 use crate::resp::{Mark, Output, Protocol, Reply};
 use crate::script;
@@ -38,6 +39,8 @@ pub(crate) struct Call<'a> {
     pub(crate) wish: Option<Wish>,
     /// Whether a script executes it.
     pub(crate) is_in_script: bool,
+    /// Whether the log knows what the command has done.
+    pub(crate) is_told: bool,
 }
 
 /// How a connection goes on after a request.
@@ -69,7 +72,11 @@ pub(crate) fn execute(
     output: &mut Output,
     held: &mut Run<'_>,
 ) -> Flow {
-    let row = match admit(session, engine, args) {
+    let mut admitted = admit(session, engine, args);
+    if engine.config.number(Param::MaxMemory) > 0 && !session.is_loader() {
+        admitted = admitted.and_then(|row| admit_growth(engine, session, row, args, held));
+    }
+    let row = match admitted {
         Ok(row) => row,
         Err(Error::UnknownCommand(_)) if is_http(args.at(0)) => {
             let client = &session.client.address;
@@ -162,8 +169,9 @@ fn run(
         flow: Flow::Continue,
         wish: None,
         is_in_script: false,
+        is_told: false,
     };
-    if engine.scripts.running.is_away() && call.txn.holds_any() {
+    if engine.scripts.running.is_away() && call.txn.holds_any() && !call.session.is_loader() {
         if !engine.scripts.running.is_late()
             || !row.command.flags.contains(CommandFlags::ALLOW_BUSY)
         {
@@ -173,7 +181,11 @@ fn run(
         call.txn.stop_expiry();
     }
     call.txn.observe(engine.wanted());
+    if call.session.is_loader() {
+        call.txn.stop_expiry();
+    }
     let result = call.perform();
+    call.txn.end_unit();
     if call.wish.is_some() || call.txn.is_awaited() {
         wait_or_serve(&mut call);
     }
@@ -222,7 +234,7 @@ fn admit(session: &Session, engine: &Engine, args: Args<'_>) -> Result<&'static 
         count_rejected(engine, row);
         return Err(Error::WrongArity(row.name.clone()));
     }
-    if row.command.flags.contains(CommandFlags::PROTECTED) && !session.direct {
+    if row.command.flags.contains(CommandFlags::PROTECTED) && !session.is_direct() {
         admit_protected(engine, session, row.command.name)?;
     }
     let may_go_on = session.authenticated || !engine.has_password();
@@ -249,11 +261,57 @@ fn admit(session: &Session, engine: &Engine, args: Args<'_>) -> Result<&'static 
         count_rejected(engine, row);
         return Err(Error::err("Replica can't interact with the keyspace"));
     }
+    if engine.bars.any()
+        && !session.is_loader()
+        && let Some(error) = engine.bar(row.command.flags, || is_write(engine, session, row, args))
+    {
+        count_rejected(engine, row);
+        return Err(error);
+    }
     if engine.scripts.running.is_late() && !row.command.flags.contains(CommandFlags::ALLOW_BUSY) {
         count_rejected(engine, row);
         return Err(engine.scripts.running.busy());
     }
     Ok(row)
+}
+
+/// Makes room where there is too little; the row of a request that may be executed nevertheless.
+fn admit_growth(
+    engine: &Engine,
+    session: &mut Session,
+    row: &'static Registered,
+    args: Args<'_>,
+    held: &mut Run<'_>,
+) -> Result<&'static Registered, Error> {
+    session.is_out_of_memory = false;
+    if !engine.is_over_limit() {
+        return Ok(row);
+    }
+    held.release();
+    session.is_out_of_memory = !engine.make_room();
+    if !session.is_out_of_memory || !takes_memory(engine, session, row, args) {
+        return Ok(row);
+    }
+    count_rejected(engine, row);
+    Err(OUT_OF_MEMORY)
+}
+
+/// Whether a request takes memory, or executes others that do.
+fn takes_memory(
+    engine: &Engine,
+    session: &Session,
+    row: &'static Registered,
+    args: Args<'_>,
+) -> bool {
+    let takes = |row: &Registered, args: Args<'_>| {
+        let is_script = row.command.locks == Locks::Script;
+        row.command.flags.contains(CommandFlags::DENYOOM)
+            || is_script && script::takes_memory(&engine.scripts, args)
+    };
+    let queue = session.transaction.queue.as_ref();
+    let queued = queue.filter(|queue| row.command.locks == Locks::Queued && !queue.is_aborted);
+    let mut queued = queued.into_iter().flat_map(|queue| &queue.requests);
+    takes(row, args) || queued.any(|(row, request)| takes(row, request.args()))
 }
 
 /// Commands for people who look after the server, closed unless it was started otherwise.
@@ -298,18 +356,33 @@ fn runs_scripts(session: &Session, row: &Registered) -> bool {
         || queued.is_some_and(|queue| queue.requests.iter().any(|(row, _)| is_script(row)))
 }
 
-fn is_paused(engine: &Engine, session: &Session, row: &'static Registered, args: Args<'_>) -> bool {
-    let writes = CommandFlags::WRITE.union(CommandFlags::MAY_REPLICATE);
-    let may_write = |row: &Registered, args: Args<'_>| {
+/// Whether a request changes keys, or executes others that do, or counts as one.
+fn is_write(engine: &Engine, session: &Session, row: &'static Registered, args: Args<'_>) -> bool {
+    row.command.is_probe || may_write(engine, session, row, args, CommandFlags::WRITE)
+}
+
+/// Whether a request has any of these flags, or executes others that do.
+fn may_write(
+    engine: &Engine,
+    session: &Session,
+    row: &'static Registered,
+    args: Args<'_>,
+    flags: CommandFlags,
+) -> bool {
+    let writes = |row: &Registered, args: Args<'_>| {
         let runs = row.command.locks == Locks::Script;
-        row.command.flags.intersects(writes) || runs && script::may_write(&engine.scripts, args)
+        row.command.flags.intersects(flags) || runs && script::may_write(&engine.scripts, args)
     };
     let queue = session.transaction.queue.as_ref();
     let queued = queue.filter(|_| row.command.locks == Locks::Queued);
     let mut queued = queued.into_iter().flat_map(|queue| &queue.requests);
-    let is_write =
-        may_write(row, args) || queued.any(|(row, request)| may_write(row, request.args()));
-    !session.direct && engine.pause.holds(is_write, session.moment.now_ms())
+    writes(row, args) || queued.any(|(row, request)| writes(row, request.args()))
+}
+
+fn is_paused(engine: &Engine, session: &Session, row: &'static Registered, args: Args<'_>) -> bool {
+    let flags = CommandFlags::WRITE.union(CommandFlags::MAY_REPLICATE);
+    let is_write = may_write(engine, session, row, args, flags);
+    !session.is_direct() && engine.pause.holds(is_write, session.moment.now_ms())
 }
 
 /// Locks what the command's row says that it uses.
@@ -442,6 +515,7 @@ impl Call<'_> {
     #[inline]
     fn perform(&mut self) -> Result<(), Error> {
         let result = (self.row.command.run)(self);
+        self.tell_if_changed();
         if self.txn.has_notes() {
             self.announce();
         }
@@ -450,6 +524,22 @@ impl Call<'_> {
             self.engine.tracking.remember(self.session.client.id, keys);
         }
         result
+    }
+
+    /// Tells the log of the request as it came, if it has changed anything and nothing else was told.
+    pub(crate) fn tell_if_changed(&mut self) {
+        if self.txn.is_to_be_told() && !self.is_told {
+            self.txn.effect(self.args.iter());
+        }
+    }
+
+    /// Tells the log what the request has done, where doing the request again would do something else. Several
+    /// commands are told one by one.
+    pub(crate) fn tell<'w>(&mut self, words: impl ExactSizeIterator<Item = &'w [u8]>) {
+        if self.txn.has_log() {
+            self.is_told = true;
+            self.txn.effect(words);
+        }
     }
 
     /// Whether the client wants to know when what the command has read is changed.
@@ -499,7 +589,7 @@ impl Call<'_> {
 
     /// Has the client wait. Who cannot be kept waiting has waited in vain.
     pub(crate) fn wait(&mut self, wish: Wish) {
-        if self.session.direct || self.session.transaction.is_executing {
+        if self.session.is_direct() || self.session.transaction.is_executing {
             wish.in_vain.write_at_once(&mut self.reply);
         } else {
             self.flow = Flow::Block(wish.deadline_ms.unwrap_or(i64::MAX));
@@ -545,6 +635,7 @@ impl Inner<'_, '_> {
             flow: Flow::Continue,
             wish: None,
             is_in_script: origin.is_some(),
+            is_told: false,
         };
         let result = call.perform();
         for place in call.txn.take_ready() {

@@ -24,6 +24,7 @@ use crate::random::Random;
 use crate::resp::{Decoder, Limits, Output, Protocol, Reply};
 use crate::storage::table::model;
 use crate::value::long_double::LongDouble;
+use crate::value::stream::{Id, LONGEST_ID, NewId};
 use crate::value::{Text, ValueRef, glob, number};
 use crate::{engine, session};
 
@@ -262,10 +263,15 @@ pub fn dump_string(text: &[u8]) -> Vec<u8> {
     payload::dump(ValueRef::String(Text::Fixed(text)))
 }
 
+/// Whether a payload holds a value.
+pub fn is_restorable(payload: &[u8]) -> bool {
+    Restored::parse(payload).is_ok()
+}
+
 /// The string that a payload holds.
 pub fn restore_string(payload: &[u8]) -> Option<Vec<u8>> {
     match Restored::parse(payload) {
-        Ok(Restored::String(text)) => Some(text),
+        Ok(Restored::String(text)) => Some(text.into_owned()),
         Ok(_) | Err(_) => None,
     }
 }
@@ -294,6 +300,42 @@ pub fn print_long_double(text: &[u8]) -> Option<String> {
 /// The sum of two numbers as INCRBYFLOAT computes it.
 pub fn add_long_doubles(one: &[u8], other: &[u8]) -> Option<String> {
     Some(LongDouble::parse(one)?.add(LongDouble::parse(other)?).format())
+}
+
+/// The milliseconds and the sequence of an entry's id.
+pub type StreamId = (u64, u64);
+
+/// What `XADD` takes for no id.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NotAnId;
+
+/// An id as commands read it, with this sequence if it has none.
+pub fn parse_stream_id(text: &[u8], missing: u64) -> Option<StreamId> {
+    Id::parse(text, missing).map(parts)
+}
+
+pub fn format_stream_id((ms, sequence): StreamId) -> Vec<u8> {
+    Id { ms, sequence }.format(&mut [0; LONGEST_ID]).to_vec()
+}
+
+/// The ids before and behind one, and the one that its bytes stand for.
+pub fn stream_id_neighbours((ms, sequence): StreamId) -> [Option<StreamId>; 3] {
+    let id = Id { ms, sequence };
+    [id.previous(), id.next(), Some(Id::from_bytes(id.to_bytes()))].map(|id| id.map(parts))
+}
+
+/// The id that a text gives to a new entry behind the last one, if one is left.
+pub fn new_stream_id(
+    text: &[u8],
+    last: StreamId,
+    now_ms: u64,
+) -> Result<Option<StreamId>, NotAnId> {
+    let last = Id { ms: last.0, sequence: last.1 };
+    Ok(NewId::parse(text).ok_or(NotAnId)?.behind(last, now_ms).map(parts))
+}
+
+const fn parts(id: Id) -> StreamId {
+    (id.ms, id.sequence)
 }
 
 /// Does the same to a table of keys and to a map, and panics if they differ. `luck` says how

@@ -39,12 +39,14 @@
 //! | `pause`, `monitor` | holding requests back, showing them to others |
 //! | `notify` | telling what happened to keys |
 //! | `pubsub`, `tracking` | who is subscribed to what, and who has which keys cached |
+//! | `limit` | keeping within the memory that there is to be |
 //! | `stats`, `slowlog`, `latency` | what is counted and remembered of requests |
 //! | `error`, `text` | the texts of errors, and small texts for people |
 //! | `keyspace` | shards, locks, entries, expiry |
 //! | `storage` | pages of slots, and tables that find a slot by its key |
 //! | `value` | what a key can hold; pure data structures |
 //! | `resp` | the wire |
+//! | `durability` | what outlives the process: snapshots and the log |
 //! | `journal` | Redis's file formats |
 //! | `clock`, `random` | the only sources of time and randomness |
 
@@ -57,6 +59,7 @@ mod config;
 mod connection;
 mod conversation;
 mod direct;
+mod durability;
 mod engine;
 mod error;
 mod execute;
@@ -64,6 +67,7 @@ mod home;
 mod journal;
 mod keyspace;
 mod latency;
+mod limit;
 mod monitor;
 mod notify;
 mod pause;
@@ -92,6 +96,7 @@ pub use clock::Clock;
 pub use command::compatibility_page;
 pub use config::{Config, ConfigError};
 pub use direct::{Direct, Value};
+pub use durability::Snapshot;
 pub use error::Error;
 #[cfg(feature = "redis")]
 pub use redis_client::RedisConnection;

@@ -2,7 +2,10 @@
 
 mod cli;
 mod logging;
+mod send;
 
+use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,12 +15,13 @@ use redlet::{Builder, Config, Server};
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use cli::{Request, Sources};
+use cli::{Directive, Request, Sources};
+
+/// Parameters for every start, where a container or a service is set up; files and command lines win over them.
+const DEFAULTS_VARIABLE: &str = "REDLET_DEFAULTS";
 
 fn main() -> ExitCode {
-    let arguments = std::env::args_os().skip(1);
-    let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
-    match obey(arguments) {
+    match obey(std::env::args_os().collect()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {
             eprintln!("redlet: {sentence}");
@@ -27,12 +31,14 @@ fn main() -> ExitCode {
 }
 
 /// Does what the command line asks for; the error is a sentence that says what to do.
-fn obey(arguments: impl Iterator<Item = String>) -> Result<(), String> {
-    let config = defaults()?;
-    match cli::parse(arguments)? {
-        Request::Help => show(&cli::help(&config)),
+fn obey(words: VecDeque<OsString>) -> Result<(), String> {
+    match cli::parse(words)? {
+        Request::Help => show(&cli::help(&initial_config()?)),
+        Request::HelpSending => show(send::HELP),
         Request::Version => show(&cli::version()),
+        Request::Send(sending) => return sending.perform(),
         Request::Serve(sources) => {
+            let config = initial_config()?;
             read(&config, &sources)?;
             enter_directory(&config)?;
             logging::start(&config)?;
@@ -51,11 +57,40 @@ fn show(page: &str) {
     let _ = std::io::stdout().write_all(page.as_bytes());
 }
 
+/// What holds before a file or a command line says anything.
+fn initial_config() -> Result<Config, String> {
+    let config = defaults()?;
+    for Directive { name, values } in directives_of_environment()? {
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        config
+            .set_default(&name, &values)
+            .map_err(|error| format!("in {DEFAULTS_VARIABLE}, {error}"))?;
+    }
+    Ok(config)
+}
+
+fn directives_of_environment() -> Result<Vec<Directive>, String> {
+    let text = std::env::var(DEFAULTS_VARIABLE).unwrap_or_default();
+    match cli::parse_server(text.split_whitespace().map(str::to_owned)) {
+        Ok(Request::Serve(Sources { file: None, standard_input: false, directives })) => {
+            Ok(directives)
+        }
+        _ => Err(format!("{DEFAULTS_VARIABLE} may have parameters only, as --name value ...")),
+    }
+}
+
 /// What differs from a server inside another program.
 fn defaults() -> Result<Config, String> {
     let config = Config::new();
     let threads = thread::available_parallelism().map_or(1, usize::from).min(128).to_string();
-    for (name, value) in [("port", "6379"), ("maxclients", "10000"), ("io-threads", &threads)] {
+    let parameters = [
+        ("port", "6379"),
+        ("maxclients", "10000"),
+        ("io-threads", &threads),
+        ("dir", "."),
+        ("save", "3600 1 300 100 60 10000"),
+    ];
+    for (name, value) in parameters {
         config.set_default(name, &[value]).map_err(|error| error.to_string())?;
     }
     Ok(config)
@@ -104,9 +139,15 @@ async fn serve(config: Config) -> Result<(), String> {
     let server = builder(&config)?.start().await.map_err(|error| error.to_string())?;
     let _pid_file = PidFile::write(&config);
     announce(&server, &config);
-    tokio::select! {
-        ended = server.stopped() => return ended,
-        name = signals.next() => tracing::info!("Received {name}, shutting down"),
+    loop {
+        let name = tokio::select! {
+            ended = server.stopped() => return ended,
+            name = signals.next() => name,
+        };
+        tracing::info!("Received {name}, scheduling shutdown...");
+        if may_end(&server, &config, name).await {
+            break;
+        }
     }
     tokio::select! {
         () = server.shutdown() => {
@@ -116,6 +157,26 @@ async fn serve(config: Config) -> Result<(), String> {
         name = signals.next() => {
             Err(format!("ended at once by a second signal, {name}, before the shutdown was complete"))
         }
+    }
+}
+
+/// Brings to disk what is to be there at the end, as a signal asks for it; whether the server may end.
+async fn may_end(server: &Server, config: &Config, signal: &str) -> bool {
+    let parameter = format!("shutdown-on-{}", signal.to_ascii_lowercase());
+    let wishes = config.value(&parameter).unwrap_or_default();
+    let wishes = |word| wishes.split(' ').any(|wish| wish == word);
+    if wishes("nosave") {
+        let _ = config.set_at_start("save", &[""]);
+        return true;
+    }
+    match server.settle().await {
+        Err(problem) if !wishes("force") => {
+            tracing::error!(
+                "Errors trying to shut down the server: {problem}. It goes on; end it with 'SHUTDOWN NOSAVE'"
+            );
+            false
+        }
+        _ => true,
     }
 }
 

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 
 use crate::accept::{self, Acceptor, Peer};
 use crate::clients::ClientFlags;
 use crate::clock::Clock;
 use crate::config::{ClientClass, Config, ConfigError, Param};
 use crate::direct::Direct;
+use crate::durability::{self, Snapshot};
 use crate::engine::{Engine, State};
 use crate::random::Random;
 use crate::transport::{self, BlockingStream, MemoryStream};
@@ -43,6 +45,7 @@ pub struct Builder {
     clock: Option<Clock>,
     seed: Option<u64>,
     no_socket: bool,
+    snapshot: Option<Snapshot>,
     problem: Option<ConfigError>,
 }
 
@@ -126,25 +129,49 @@ impl Builder {
         self
     }
 
+    /// Starts with what another server had, in place of an empty keyspace.
+    #[must_use]
+    pub fn snapshot(mut self, snapshot: &Snapshot) -> Self {
+        self.snapshot = Some(snapshot.clone());
+        self
+    }
+
+    /// Where the server keeps its files, which it loads when it starts: a log of everything that is changed, which is
+    /// brought to the disk every second, unless parameters say otherwise.
+    #[must_use]
+    pub fn directory(self, directory: impl AsRef<std::path::Path>) -> Self {
+        self.parameter("dir", &directory.as_ref().to_string_lossy()).parameter("appendonly", "yes")
+    }
+
     /// Starts the server on the current tokio runtime. A client that blocks must not run on the
     /// runtime's only thread: the server needs it to answer.
-    #[expect(clippy::unused_async, reason = "a server with data on disk will load it here")]
     pub async fn start(self) -> Result<Server, StartError> {
+        let snapshot = self.snapshot.clone();
         let (engine, no_socket) = self.into_engine()?;
-        Server::launch(engine, no_socket, Handle::current())
+        if !durability::has_files(&engine) {
+            load(&engine, snapshot.as_ref()).map_err(StartError)?;
+            return Server::launch(engine, no_socket, Handle::current());
+        }
+        // Who connects meanwhile is told so.
+        engine.begin_loading(0);
+        let server = Server::launch(Arc::clone(&engine), no_socket, Handle::current())?;
+        let loaded = spawn_blocking(move || load(&engine, snapshot.as_ref())).await;
+        loaded.map_err(|_| StartError("loading panicked".to_owned()))?.map_err(StartError)?;
+        Ok(server)
     }
 
     /// Starts the server on a thread of its own, for code that does not use tokio.
     pub fn start_blocking(self) -> Result<Server, StartError> {
+        let snapshot = self.snapshot.clone();
         let (engine, no_socket) = self.into_engine()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| StartError(format!("no runtime: {error}")))?;
         let handle = runtime.handle().clone();
         let mut state = engine.state();
-        let launched = {
+        let launched = load(&engine, snapshot.as_ref()).map_err(StartError).and_then(|()| {
             let _inside = runtime.enter();
             Server::launch(engine, no_socket, handle)
-        };
+        });
         let mut server = match launched {
             Ok(server) => server,
             Err(error) => {
@@ -189,6 +216,8 @@ impl Server {
     }
 
     fn launch(engine: Arc<Engine>, no_socket: bool, runtime: Handle) -> Result<Server, StartError> {
+        durability::follow_config(&engine);
+        engine.keyspace.keep_accounts(engine.config.number(Param::MaxMemory) > 0);
         let (task, tasks) = mpsc::channel(1);
         let mut server = Server {
             engine,
@@ -204,6 +233,7 @@ impl Server {
         }
         server.listen_unix()?;
         server.spawn(background(Arc::clone(&server.engine)));
+        server.spawn(durability::run_jobs(Arc::clone(&server.engine)));
         Ok(server)
     }
 
@@ -311,13 +341,46 @@ impl Server {
         }
     }
 
+    /// Takes everything that is in the databases now, and the functions, while requests go on being executed.
+    pub async fn snapshot(&self) -> Snapshot {
+        durability::take(&self.engine).await
+    }
+
+    /// Puts what a snapshot has in place of everything that is there, all at once. The error says why it is none;
+    /// nothing is changed then.
+    pub async fn restore(&self, snapshot: &Snapshot) -> Result<(), String> {
+        let (engine, snapshot) = (Arc::clone(&self.engine), snapshot.clone());
+        let restored = spawn_blocking(move || durability::restore(&engine, &snapshot)).await;
+        restored.unwrap_or_else(|_| Err("restoring panicked".to_owned()))
+    }
+
+    /// Brings to disk what the configuration says is to be there when the server ends. The error is why it could not:
+    /// then it may be better not to end.
+    pub async fn settle(&self) -> Result<(), String> {
+        if !self.engine.has_to_settle() {
+            return Ok(());
+        }
+        let engine = Arc::clone(&self.engine);
+        let settled = spawn_blocking(move || engine.settle_before_end()).await;
+        settled.unwrap_or_else(|_| Err("saving panicked".to_owned()))
+    }
+
     /// Ends the server and returns when all its connections and tasks have ended.
     pub async fn shutdown(mut self) {
+        if let Err(problem) = self.settle().await {
+            tracing::error!("what the server has is not all on disk: {problem}");
+        }
         self.engine.stop();
         let (unused, _) = mpsc::channel(1);
         drop(std::mem::replace(&mut self.task, unused));
         while self.tasks.recv().await.is_some() {}
     }
+}
+
+/// Loads what is on disk, and then what the server is to begin with.
+fn load(engine: &Arc<Engine>, snapshot: Option<&Snapshot>) -> Result<(), String> {
+    durability::load(engine)?;
+    snapshot.map_or(Ok(()), |snapshot| durability::restore(engine, snapshot))
 }
 
 /// A text as it may stand in a URL, whose slashes are those of a path.
@@ -335,6 +398,9 @@ fn percent_encoded(text: &str) -> String {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if let Err(problem) = self.engine.settle_before_end() {
+            tracing::error!("what the server has is not all on disk: {problem}");
+        }
         self.engine.stop();
         if let Some(path) = &self.unix_path {
             let _ = std::fs::remove_file(path);
@@ -355,6 +421,8 @@ async fn background(engine: Arc<Engine>) {
             let effort = engine.config.number(Param::ActiveExpireEffort).clamp(1, 10) as u32;
             sweep(&engine, round * (SWEEP_PERCENT + 2 * effort) / 100).await;
         }
+        durability::tick(&engine);
+        engine.tend_memory();
         engine.limit_tracking();
         engine.stats.sample(engine.clock.now_us());
         end_slow(&engine);

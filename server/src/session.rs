@@ -20,8 +20,9 @@ pub(crate) struct Session {
     pub(crate) replies: Replies,
     /// The time of the request that is being executed.
     pub(crate) moment: Moment,
-    /// Not a client's but the application's own, by direct calls: it is never kept waiting.
-    pub(crate) direct: bool,
+    pub(crate) origin: Origin,
+    /// Whether there was no room for more when the request began.
+    pub(crate) is_out_of_memory: bool,
     pub(crate) home: Home,
     /// What has not been added to the server's statistics yet.
     pub(crate) tally: Tally,
@@ -32,6 +33,16 @@ pub(crate) struct Session {
     pub(crate) messages: Vec<Bytes>,
     database: usize,
     protocol: Protocol,
+}
+
+/// Whose requests they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Client,
+    /// The application's own, by direct calls: it is never kept waiting.
+    Direct,
+    /// Nobody's: the server does again what a log tells.
+    Loader,
 }
 
 /// Whether a client hears anything back, as it asked with `CLIENT REPLY`.
@@ -51,7 +62,8 @@ impl Session {
             authenticated,
             replies: Replies::On,
             moment,
-            direct: false,
+            origin: Origin::Client,
+            is_out_of_memory: false,
             home: Home::Alone,
             tally: Tally::default(),
             subscriptions: Subscriptions::default(),
@@ -62,6 +74,15 @@ impl Session {
             database: 0,
             protocol: Protocol::Resp2,
         }
+    }
+
+    /// Whether nobody can be kept waiting.
+    pub(crate) fn is_direct(&self) -> bool {
+        self.origin != Origin::Client
+    }
+
+    pub(crate) fn is_loader(&self) -> bool {
+        self.origin == Origin::Loader
     }
 
     pub(crate) const fn database(&self) -> usize {

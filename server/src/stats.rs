@@ -87,6 +87,11 @@ impl Tally {
         self.executed.push(executed);
     }
 
+    /// What was done counts for nothing.
+    pub(crate) fn forget(&mut self) {
+        self.executed.clear();
+    }
+
     /// Adds everything to the statistics.
     pub(crate) fn flush(&mut self, stats: &Stats) {
         if self.executed.is_empty() {

@@ -38,6 +38,7 @@ impl Transaction {
     pub(crate) fn show(&self, client: &Client) {
         let queued = self.queue.as_ref().map_or(-1, |queue| queue.requests.len() as i64);
         client.seen.queued.store(queued, Ordering::Relaxed);
+        client.seen.queued_bytes.store(self.bytes(), Ordering::Relaxed);
         client.seen.watched.store(self.watched.len(), Ordering::Relaxed);
         if self.queue.is_some() {
             client.raise(ClientFlags::MULTI);

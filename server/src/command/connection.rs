@@ -21,6 +21,7 @@ const DEFAULT_USER: &[u8] = b"default";
 
 const PING: Command = Command {
     name: "ping",
+    is_probe: true,
     arity: -1,
     flags: flags("fast"),
     categories: categories("connection"),
@@ -270,7 +271,7 @@ fn reset(call: &mut Call<'_>) -> Result<(), Error> {
     session.select(0);
     session.speak(Protocol::Resp2);
     session.replies = Replies::On;
-    session.authenticated = session.direct || !call.engine.has_password();
+    session.authenticated = session.is_direct() || !call.engine.has_password();
     session.client.names().name.clear();
     session.client.lower(ClientFlags::NO_EVICT.union(ClientFlags::NO_TOUCH));
     call.reply.switch(Protocol::Resp2);

@@ -120,6 +120,8 @@ fn incrbyfloat(call: &mut Call<'_>) -> Result<(), Error> {
     }
     let sum = sum.format();
     replace(call, Text::Fixed(sum.as_ref()), "incrbyfloat");
+    // By how much is not told: nobody else need add as this server does.
+    call.tell([&b"SET"[..], call.args.at(1), sum.as_ref(), b"KEEPTTL"].into_iter());
     call.reply.bulk(sum.as_ref());
     Ok(())
 }

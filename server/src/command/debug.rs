@@ -12,6 +12,7 @@ use super::digest::Digest;
 use super::metadata::{Group, flags};
 use super::{Command, Locks};
 use crate::config::Param;
+use crate::durability::Reload;
 use crate::error::Error;
 use crate::execute::{Call, Flow};
 use crate::journal::payload;
@@ -332,13 +333,22 @@ fn push_example(call: &mut Call<'_>) -> Result<(), Error> {
 }
 
 fn reload(call: &mut Call<'_>) -> Result<(), Error> {
-    let known = [&b"merge"[..], b"noflush", b"nosave"];
-    let is_known = |word: &[u8]| known.iter().any(|name| name.eq_ignore_ascii_case(word));
-    Err(Error::err(if call.args.from(2).all(is_known) {
-        "DEBUG RELOAD is not possible: this server does not save data yet"
-    } else {
-        "DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options."
-    }))
+    let mut options = Reload::default();
+    for word in call.args.from(2) {
+        match word.to_ascii_lowercase().as_slice() {
+            b"merge" => options.is_merge = true,
+            b"noflush" => options.keeps = true,
+            b"nosave" => options.is_unsaved = true,
+            _ => {
+                return Err(Error::err(
+                    "DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
+                ));
+            }
+        }
+    }
+    call.reload(options)?;
+    call.reply.ok();
+    Ok(())
 }
 
 fn set_active_expire(call: &mut Call<'_>) -> Result<(), Error> {

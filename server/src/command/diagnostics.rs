@@ -24,7 +24,7 @@ const MONITOR: Command = Command {
 
 /// A client that monitors already gets no reply, which no client waits for.
 fn monitor(call: &mut Call<'_>) -> Result<(), Error> {
-    if call.session.direct {
+    if call.session.is_direct() {
         return Err(Error::err("MONITOR needs a connection"));
     }
     if call.session.transaction.is_executing {

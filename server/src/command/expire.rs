@@ -9,7 +9,8 @@ use crate::config::EventClass;
 use crate::error::Error;
 use crate::execute::Call;
 use crate::keyspace::Entry;
-use crate::value::number::parse_integer;
+use crate::value::number::{format_integer, parse_integer};
+use crate::value::string::LONGEST_INTEGER;
 
 pub(super) const COMMANDS: &[&Command] =
     &[&EXPIRE, &PEXPIRE, &EXPIREAT, &PEXPIREAT, &TTL, &PTTL, &EXPIRETIME, &PEXPIRETIME, &PERSIST];
@@ -148,7 +149,7 @@ fn set_deadline(call: &mut Call<'_>, expiry: Expiry) -> Result<(), Error> {
 
 /// Gives a key that is there a deadline, or takes it away. One in the past ends the key.
 pub(super) fn change_deadline(call: &mut Call<'_>, key: &[u8], deadline_ms: Option<i64>) {
-    let is_over = deadline_ms.is_some_and(|deadline_ms| deadline_ms <= call.now_ms());
+    let is_over = deadline_ms.is_some_and(|deadline_ms| call.txn.is_over(deadline_ms));
     let event = match deadline_ms {
         _ if is_over => "del",
         Some(_) => "expire",
@@ -156,10 +157,23 @@ pub(super) fn change_deadline(call: &mut Call<'_>, key: &[u8], deadline_ms: Opti
     };
     if is_over {
         call.txn.remove(key);
+        call.tell([&b"DEL"[..], key].into_iter());
     } else {
         call.txn.set_deadline(key, deadline_ms);
+        tell_deadline(call, key, deadline_ms);
     }
     call.txn.event(EventClass::GENERIC, event, key);
+}
+
+fn tell_deadline(call: &mut Call<'_>, key: &[u8], deadline_ms: Option<i64>) {
+    match deadline_ms {
+        Some(deadline_ms) => {
+            let mut room = [0; LONGEST_INTEGER];
+            let deadline_ms = format_integer(deadline_ms, &mut room);
+            call.tell([&b"PEXPIREAT"[..], key, deadline_ms].into_iter());
+        }
+        None => call.tell([&b"PERSIST"[..], key].into_iter()),
+    }
 }
 
 bitflags! {

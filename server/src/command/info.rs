@@ -9,6 +9,8 @@ use super::process::{self, ProcessorTime};
 use super::{Args, Command, Locks, Table};
 use crate::clients::ClientFlags;
 use crate::config::Param;
+use crate::durability::{Job, Kind};
+use crate::engine::{Bar, Engine};
 use crate::error::Error;
 use crate::execute::Call;
 use crate::script::Figures as ScriptFigures;
@@ -261,37 +263,79 @@ fn memory(lines: &mut Lines<'_>, call: &Call<'_>) {
 
 fn persistence(lines: &mut Lines<'_>, call: &Call<'_>) {
     let engine = call.engine;
+    let durability = &engine.durability;
+    let (state, progress) = (durability.state().clone(), &durability.progress);
+    let (job, changes) = (state.job.as_ref(), call.txn.counters().changes);
+    let [saving, rewriting] =
+        [Kind::Save, Kind::Rewrite].map(|kind| job.filter(|job| job.kind == kind));
+    let written = job.map_or(0, |_| durability.keys_written.load(Ordering::Relaxed));
     lines.lines(&[
-        ("loading", &0),
+        ("loading", &u8::from(engine.is_loading())),
         ("async_loading", &0),
         ("current_cow_peak", &0),
         ("current_cow_size", &0),
         ("current_cow_size_age", &0),
         ("current_fork_perc", &"0.00"),
-        ("current_save_keys_processed", &0),
-        ("current_save_keys_total", &0),
-        ("rdb_changes_since_last_save", &call.txn.counters().changes),
-        ("rdb_bgsave_in_progress", &0),
-        ("rdb_last_save_time", &engine.last_save_s.load(Ordering::Relaxed)),
-        ("rdb_last_bgsave_status", &"ok"),
-        ("rdb_last_bgsave_time_sec", &-1),
-        ("rdb_current_bgsave_time_sec", &-1),
-        ("rdb_saves", &0),
+        ("current_save_keys_processed", &written),
+        ("current_save_keys_total", &job.map_or(0, |job| job.keys)),
+        ("rdb_changes_since_last_save", &changes.wrapping_sub(state.saved_changes)),
+        ("rdb_bgsave_in_progress", &u8::from(saving.is_some())),
+        ("rdb_last_save_time", &durability.last_save_s.load(Ordering::Relaxed)),
+        ("rdb_last_bgsave_status", &state.last_save.word()),
+        ("rdb_last_bgsave_time_sec", &state.last_save.seconds),
+        ("rdb_current_bgsave_time_sec", &saving.map_or(-1, Job::seconds)),
+        ("rdb_saves", &state.saves),
         ("rdb_last_cow_size", &0),
-        ("rdb_last_load_keys_expired", &0),
-        ("rdb_last_load_keys_loaded", &0),
-        ("aof_enabled", &0),
-        ("aof_rewrite_in_progress", &0),
-        ("aof_rewrite_scheduled", &0),
-        ("aof_last_rewrite_time_sec", &-1),
-        ("aof_current_rewrite_time_sec", &-1),
-        ("aof_last_bgrewrite_status", &"ok"),
-        ("aof_rewrites", &0),
-        ("aof_rewrites_consecutive_failures", &0),
-        ("aof_last_write_status", &"ok"),
+        ("rdb_last_load_keys_expired", &progress.keys_expired.load(Ordering::Relaxed)),
+        ("rdb_last_load_keys_loaded", &progress.keys_loaded.load(Ordering::Relaxed)),
+        ("aof_enabled", &u8::from(engine.keyspace.log.is_on())),
+        ("aof_rewrite_in_progress", &u8::from(rewriting.is_some())),
+        ("aof_rewrite_scheduled", &u8::from(state.is_rewrite_scheduled)),
+        ("aof_last_rewrite_time_sec", &state.last_rewrite.seconds),
+        ("aof_current_rewrite_time_sec", &rewriting.map_or(-1, Job::seconds)),
+        ("aof_last_bgrewrite_status", &state.last_rewrite.word()),
+        ("aof_rewrites", &state.rewrites),
+        ("aof_rewrites_consecutive_failures", &state.failed_rewrites),
+        ("aof_last_write_status", &(if engine.bars.has(Bar::Unlogged) { "err" } else { "ok" })),
         ("aof_last_cow_size", &0),
         ("module_fork_in_progress", &0),
         ("module_fork_last_cow_size", &0),
+    ]);
+    if engine.keyspace.log.is_on() {
+        log_files(lines, engine);
+    }
+    if engine.is_loading() {
+        loading(lines, engine);
+    }
+}
+
+/// How far loading has come, and when it will be done if it goes on as so far.
+fn loading(lines: &mut Lines<'_>, engine: &Engine) {
+    let progress = &engine.durability.progress;
+    let started_s = progress.started_s.load(Ordering::Relaxed);
+    let total = progress.total_bytes.load(Ordering::Relaxed);
+    let loaded = progress.loaded_bytes.load(Ordering::Relaxed).min(total);
+    let passed_s = engine.clock.now_ms() / 1000 - started_s;
+    let left = (total - loaded) as i64;
+    let eta_s = (passed_s * left).checked_div(loaded as i64).unwrap_or(1);
+    lines.line("loading_start_time", started_s);
+    lines.line("loading_total_bytes", total);
+    lines.line("loading_rdb_used_mem", 0);
+    lines.line("loading_loaded_bytes", loaded);
+    lines.decimal("loading_loaded_perc", loaded as f64 * 100.0 / total.max(1) as f64);
+    lines.line("loading_eta_seconds", eta_s);
+}
+
+fn log_files(lines: &mut Lines<'_>, engine: &Engine) {
+    let (log, appending) = (&engine.keyspace.log, &engine.durability.appending);
+    let is_scheduled = engine.durability.state().is_rewrite_scheduled;
+    lines.lines(&[
+        ("aof_current_size", &appending.current_bytes.load(Ordering::Relaxed)),
+        ("aof_base_size", &appending.base_bytes.load(Ordering::Relaxed)),
+        ("aof_pending_rewrite", &u8::from(is_scheduled)),
+        ("aof_buffer_length", &log.pending()),
+        ("aof_pending_bio_fsync", &0),
+        ("aof_delayed_fsync", &0),
     ]);
 }
 
@@ -320,12 +364,9 @@ fn stats(lines: &mut Lines<'_>, call: &Call<'_>) {
         ("expired_keys", &counters.expired),
         ("expired_stale_perc", &"0.00"),
     ]);
-    lines.zeros(&[
-        "expired_time_cap_reached_count",
-        "expire_cycle_cpu_milliseconds",
-        "evicted_keys",
-        "evicted_clients",
-    ]);
+    lines.zeros(&["expired_time_cap_reached_count", "expire_cycle_cpu_milliseconds"]);
+    lines.line("evicted_keys", read(&engine.limit.evicted_keys));
+    lines.line("evicted_clients", read(&engine.limit.evicted_clients));
     lines.line("evicted_scripts", read(&engine.scripts.figures.evicted));
     lines.zeros(&["total_eviction_exceeded_time", "current_eviction_exceeded_time"]);
     lines.line("keyspace_hits", counters.hits);

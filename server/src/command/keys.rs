@@ -1,20 +1,17 @@
 //! Keys whatever they hold: finding, naming, copying, removing, inspecting.
 
 use super::introspection::help;
-use super::list::Limit;
 use super::metadata::{KeySpec, categories, flags};
 use super::scanning::{parse_cursor, scan_from, write_scanned};
-use super::set::limits;
-use super::{Args, Command, Locks};
+use super::{Args, Command, Locks, restoring};
 use crate::config::EventClass;
 use crate::error::Error;
 use crate::execute::Call;
 use crate::journal::payload::{self, PayloadError, Restored};
-use crate::journal::sets::{Form, RestoredSet};
 use crate::keyspace::{Entry, Txn, Usage};
-use crate::value::number::parse_integer;
-use crate::value::set::{Limits, Set};
-use crate::value::{Text, Value, ValueRef, glob};
+use crate::value::number::{format_integer, parse_integer};
+use crate::value::string::LONGEST_INTEGER;
+use crate::value::{Text, ValueRef, glob};
 
 pub(super) const COMMANDS: &[&Command] = &[
     &DEL, &UNLINK, &EXISTS, &TYPE, &KEYS, &SCAN, &RANDOMKEY, &RENAME, &RENAMENX, &COPY, &MOVE,
@@ -561,7 +558,7 @@ fn dump(call: &mut Call<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn deserialize(payload: &[u8]) -> Result<Restored, Error> {
+fn deserialize(payload: &[u8]) -> Result<Restored<'_>, Error> {
     Restored::parse(payload).map_err(|error| match error {
         PayloadError::Footer => Error::err("DUMP payload version or checksum are wrong"),
         _ => Error::err("Bad data format"),
@@ -592,47 +589,40 @@ fn restore(call: &mut Call<'_>) -> Result<(), Error> {
     if ttl < 0 {
         return Err(Error::err("Invalid TTL value, must be >= 0"));
     }
-    let value = deserialize(call.args.at(3))?;
+    let mut value = deserialize(call.args.at(3))?;
     let now_ms = call.now_ms();
     let deadline_ms = match (ttl, options.absolute) {
         (0, _) => None,
         (ttl, true) => Some(ttl),
         (ttl, false) => Some(ttl.saturating_add(now_ms)),
     };
-    if deadline_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms) {
-        remove(&mut call.txn, key);
-    } else {
-        match value {
-            Restored::String(bytes) => call.txn.put(key, Text::new(&bytes), deadline_ms),
-            Restored::List(mut list) => {
-                if !list.is_long() {
-                    Limit::of(call).classify(&mut list);
-                }
-                call.txn.put(key, Value::List(list), deadline_ms);
-            }
-            Restored::Set(set) => {
-                let set = make_set(&set, limits(call)).ok_or(Error::err("Bad data format"))?;
-                call.txn.put(key, Value::Set(set), deadline_ms);
-            }
-            Restored::Stream(stream) => call.txn.put(key, Value::Stream(stream), deadline_ms),
+    if deadline_ms.is_some_and(|deadline_ms| call.txn.is_over(deadline_ms)) {
+        if remove(&mut call.txn, key) {
+            call.tell([&b"DEL"[..], key].into_iter());
         }
+    } else {
+        let content = restoring::content(call.engine, &mut value);
+        call.txn.put(key, content.ok_or(Error::err("Bad data format"))?, deadline_ms);
         if let Some(usage) = options.usage(now_ms) {
             call.txn.set_usage(key, usage);
         }
         call.txn.event(EventClass::GENERIC, "restore", key);
+        if let Some(deadline_ms) = deadline_ms.filter(|_| !options.absolute) {
+            tell_restored(call, deadline_ms);
+        }
     }
     call.reply.ok();
     Ok(())
 }
 
-/// The set of these members; nothing if some of them are the same.
-fn make_set(restored: &RestoredSet, limits: Limits<'_>) -> Option<Set> {
-    let mut set = match restored.form {
-        Form::Packed => Set::packed(),
-        _ => Set::new(Text::new(restored.members.first()?), 1, limits),
-    };
-    let mut members = restored.members.iter().map(|member| Text::new(member));
-    members.all(|member| set.add(member, limits)).then_some(set)
+/// Tells of a value that was restored when it expires, rather than after which time.
+fn tell_restored(call: &mut Call<'_>, deadline_ms: i64) {
+    let mut room = [0; LONGEST_INTEGER];
+    let deadline_ms = format_integer(deadline_ms, &mut room);
+    let mut words: Vec<&[u8]> = call.args.iter().collect();
+    words[2] = deadline_ms;
+    words.push(b"ABSTTL");
+    call.tell(words.into_iter());
 }
 
 #[derive(Default)]

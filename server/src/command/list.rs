@@ -5,6 +5,7 @@ use super::keys::remove_emptied;
 use super::metadata::{Group, KeySpec, categories, flags};
 use super::{Args, Command};
 use crate::config::{EventClass, Param};
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::execute::Call;
 use crate::resp::Reply;
@@ -151,6 +152,14 @@ pub(super) const fn pushed(end: End) -> &'static str {
     match end {
         End::Head => "lpush",
         End::Tail => "rpush",
+    }
+}
+
+/// An end of a list as clients call it.
+pub(super) const fn side(end: End) -> &'static [u8] {
+    match end {
+        End::Head => b"LEFT",
+        End::Tail => b"RIGHT",
     }
 }
 
@@ -664,7 +673,11 @@ impl Limit {
     const OVERHEAD: usize = 7;
 
     pub(super) fn of(call: &Call<'_>) -> Self {
-        match call.engine.config.number(Param::ListMaxListpackSize) {
+        Self::of_engine(call.engine)
+    }
+
+    pub(super) fn of_engine(engine: &Engine) -> Self {
+        match engine.config.number(Param::ListMaxListpackSize) {
             size @ ..0 => {
                 let size = (size.unsigned_abs() as usize).min(Self::NODE_SIZES.len());
                 Limit { bytes: Self::NODE_SIZES[size - 1], elements: usize::MAX }

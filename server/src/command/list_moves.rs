@@ -8,6 +8,8 @@ use crate::config::EventClass;
 use crate::error::Error;
 use crate::execute::Call;
 use crate::value::list::{End, List};
+use crate::value::number::format_integer;
+use crate::value::string::LONGEST_INTEGER;
 use crate::value::{Text, Value};
 
 use super::string::write_text;
@@ -140,6 +142,9 @@ pub(super) fn pop_first(call: &mut Call<'_>, request: &PopRequest) -> Result<boo
             call.reply.bulk(key);
             call.reply.array(count);
             take(call, key, request.end, count);
+            let mut room = [0; LONGEST_INTEGER];
+            let count = format_integer(count as i64, &mut room);
+            call.tell([popped(request.end).as_bytes(), key, count].into_iter());
             return Ok(true);
         }
     }

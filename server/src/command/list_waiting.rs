@@ -1,7 +1,7 @@
 //! Taking elements from lists, and waiting for them where there are none.
 
 use super::Command;
-use super::list::{length, take};
+use super::list::{length, popped, side, take};
 use super::list_moves::{PopRequest, end, move_element, pop_first};
 use super::metadata::{Group, KeySpec, categories, flags};
 use super::timeout::deadline_in_seconds;
@@ -60,6 +60,7 @@ fn pop_or_wait(call: &mut Call<'_>, end: End) -> Result<(), Error> {
             call.reply.array(2);
             call.reply.bulk(key);
             take(call, key, end, 1);
+            call.tell([popped(end).as_bytes(), key].into_iter());
             return Ok(());
         }
     }
@@ -110,7 +111,10 @@ fn move_or_wait(call: &mut Call<'_>, from: End, to: End, timeout: usize) -> Resu
     let deadline_ms = deadline_in_seconds(call, timeout)?;
     if !move_element(call, from, to)? {
         wait(call, 1..2, deadline_ms, InVain::NoElement);
+        return Ok(());
     }
+    let (source, destination) = (call.args.at(1), call.args.at(2));
+    call.tell([&b"LMOVE"[..], source, destination, side(from), side(to)].into_iter());
     Ok(())
 }
 

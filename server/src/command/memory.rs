@@ -6,12 +6,11 @@ use std::sync::atomic::Ordering;
 use super::introspection::help;
 use super::metadata::{Group, KeySpec, flags};
 use super::{Command, Locks, process};
-use crate::clients::Client;
 use crate::error::Error;
 use crate::execute::Call;
 use crate::keyspace::{DatabaseFigures, SHARE_OF_TABLE};
+use crate::limit::client_bytes;
 use crate::resp::Reply;
-use crate::session::Session;
 
 pub(super) const COMMANDS: &[&Command] = &[&MEMORY];
 
@@ -129,7 +128,7 @@ pub(super) struct Figures {
 impl Figures {
     pub(super) fn of(call: &Call<'_>) -> Self {
         let (engine, databases) = (call.engine, call.txn.all_figures());
-        let clients = engine.clients.all().iter().map(|client| client_bytes(client)).sum();
+        let clients = engine.clients.all().iter().map(|client| client_bytes(client) as u64).sum();
         let tables: u64 = databases.iter().map(table_bytes).sum();
         let scripts: usize = engine.scripts.figures.by_name().iter().map(|(_, bytes)| bytes).sum();
         let scripts = scripts as u64;
@@ -223,13 +222,6 @@ pub(super) fn ratio(part: u64, whole: u64) -> f64 {
 /// What the tables of a database take beside the bytes of keys and values.
 fn table_bytes(database: &DatabaseFigures) -> u64 {
     (database.keys * SHARE_OF_TABLE) as u64
-}
-
-fn client_bytes(client: &Client) -> u64 {
-    let fixed = size_of::<Client>() + size_of::<Session>();
-    let seen = &client.seen;
-    let buffers = seen.unread.load(Ordering::Relaxed) + seen.unsent.load(Ordering::Relaxed);
-    (fixed + buffers) as u64
 }
 
 const MEMORY_DOCTOR: Command = Command {

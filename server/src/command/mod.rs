@@ -31,6 +31,8 @@ mod memory;
 mod metadata;
 mod process;
 mod pubsub;
+pub(crate) mod restoring;
+mod saving;
 mod scanning;
 mod script;
 mod server;
@@ -101,6 +103,8 @@ pub(crate) struct Command {
     pub(crate) works_subscribed: bool,
     /// Whether it is executed at once inside of MULTI, where others wait for EXEC.
     pub(crate) works_queueing: bool,
+    /// Whether it is refused like a write where writes are: those who watch over servers find out by it.
+    pub(crate) is_probe: bool,
     pub(crate) run: Handler,
 }
 
@@ -123,6 +127,7 @@ impl Command {
         subcommands: &[],
         works_subscribed: false,
         works_queueing: false,
+        is_probe: false,
         run: container,
     };
 

@@ -5,6 +5,7 @@ use super::metadata::{Group, categories, flags};
 use super::timeout::deadline_in_milliseconds;
 use super::{Command, Locks};
 use crate::blocking::{InVain, Wish};
+use crate::durability::AtEnd;
 use crate::error::Error;
 use crate::execute::{Call, Flow};
 use crate::keyspace::Awaited;
@@ -167,6 +168,7 @@ const FLUSHDB: Command = Command {
 fn flushdb(call: &mut Call<'_>) -> Result<(), Error> {
     check_flush_mode(call)?;
     call.txn.flush();
+    call.txn.mark_changed();
     call.reply.ok();
     Ok(())
 }
@@ -188,12 +190,9 @@ const FLUSHALL: Command = Command {
 
 fn flushall(call: &mut Call<'_>) -> Result<(), Error> {
     check_flush_mode(call)?;
-    let home = call.txn.database();
-    for database in 0..call.engine.keyspace.databases() {
-        call.txn.select(database);
-        call.txn.flush();
-    }
-    call.txn.select(home);
+    call.txn.flush_all();
+    call.txn.mark_changed();
+    call.save_after_flush();
     call.reply.ok();
     Ok(())
 }
@@ -307,8 +306,9 @@ const SHUTDOWN: Command = Command {
     name: "shutdown",
     arity: -1,
     flags: flags("admin noscript loading stale no_multi allow_busy"),
+    locks: Locks::All,
     group: Group::Server,
-    complexity: "O(1)",
+    complexity: "O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise O(1)",
     usage: "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
     summary: "Ends the server.",
     run: shutdown,
@@ -318,15 +318,17 @@ const SHUTDOWN: Command = Command {
 /// Nothing is replied on success: the connection closes.
 fn shutdown(call: &mut Call<'_>) -> Result<(), Error> {
     let options = ShutdownOptions::parse(call)?;
-    if options.abort {
+    if options.is_abort {
         return Err(Error::err("No shutdown in progress."));
     }
     let running = &call.engine.scripts.running;
-    if running.is_late() && !options.nosave {
+    if running.is_late() && options.at_end != AtEnd::Unsaved {
         return Err(running.busy());
     }
-    if options.save {
-        tracing::error!("SHUTDOWN SAVE refused: redlet keeps its data in memory only so far");
+    if let Err(problem) = call.settle_at_end(options.at_end)
+        && !options.is_forced
+    {
+        tracing::error!("The server does not end, because {problem}");
         return Err(Error::err("Errors trying to SHUTDOWN. Check logs."));
     }
     call.engine.stop();
@@ -334,28 +336,47 @@ fn shutdown(call: &mut Call<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-#[derive(Default)]
 struct ShutdownOptions {
-    nosave: bool,
-    save: bool,
-    abort: bool,
+    at_end: AtEnd,
+    /// Whether it ends even if it cannot be saved.
+    is_forced: bool,
+    is_abort: bool,
 }
 
 impl ShutdownOptions {
     fn parse(call: &Call<'_>) -> Result<Self, Error> {
-        let (mut parsed, mut other) = (ShutdownOptions::default(), false);
+        let mut parsed =
+            ShutdownOptions { at_end: AtEnd::AsConfigured, is_forced: false, is_abort: false };
+        let (mut saving, mut count) = (None, 0);
         let mut options = call.args.options(1);
         while let Some(word) = options.word() {
-            match &*word {
-                b"NOSAVE" => parsed.nosave = true,
-                b"SAVE" => parsed.save = true,
-                b"NOW" | b"FORCE" => other = true,
-                b"ABORT" => parsed.abort = true,
+            count += 1;
+            let chosen = match &*word {
+                b"NOSAVE" => Some(AtEnd::Unsaved),
+                b"SAVE" => Some(AtEnd::Saved),
+                b"NOW" => None,
+                b"FORCE" => {
+                    parsed.is_forced = true;
+                    None
+                }
+                b"ABORT" => {
+                    parsed.is_abort = true;
+                    None
+                }
                 _ => return Err(Error::Syntax),
+            };
+            if chosen.is_some() && saving.is_some_and(|earlier| Some(earlier) != chosen) {
+                return Err(Error::Syntax);
             }
+            saving = chosen.or(saving);
         }
-        let ShutdownOptions { nosave, save, abort } = parsed;
-        let contradicts = abort && (nosave || save || other);
-        if contradicts || (nosave && save) { Err(Error::Syntax) } else { Ok(parsed) }
+        if parsed.is_abort
+            && count > 1
+            && call.args.from(1).any(|word| !word.eq_ignore_ascii_case(b"abort"))
+        {
+            return Err(Error::Syntax);
+        }
+        parsed.at_end = saving.unwrap_or(parsed.at_end);
+        Ok(parsed)
     }
 }

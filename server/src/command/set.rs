@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use super::keys::remove_emptied;
 use super::list::{not_negative, signed};
 use super::metadata::{Group, KeySpec, categories, flags};
@@ -9,6 +11,7 @@ use super::scanning::{parse_cursor, scan_from, write_scanned};
 use super::string::{value_of, write_text};
 use super::{Args, Command};
 use crate::config::{EventClass, Param};
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::execute::Call;
 use crate::random::Random;
@@ -238,32 +241,49 @@ const WORTH_MOVING: usize = 5;
 /// Takes so many members that there are, and writes them.
 fn pop(call: &mut Call<'_>, key: &[u8], count: usize) -> Result<(), Error> {
     let (limits, random) = (limits(call), &call.engine.random);
-    let reply = &mut call.reply;
+    let (reply, mut told) = (&mut call.reply, Vec::new());
+    let has_log = call.txn.has_log();
     let popped = call.txn.change(key, |value| {
         let set = owned(value);
         let stay = set.len() - count;
+        let is_told = has_log && stay > 0;
         if stay > 0 && stay * WORTH_MOVING <= count {
             let mut rest = set.for_rest();
             for _ in 0..stay {
                 move_one(set, &mut rest, random, limits);
             }
             std::mem::swap(set, &mut rest);
-            rest.iter().for_each(|member| write_text(reply, member));
+            for member in rest.iter() {
+                write_text(reply, member);
+                told.extend(is_told.then(|| member.to_bytes()));
+            }
             return;
         }
         for _ in 0..count {
             if let Some(member) = set.pick(random).map(Text::to_bytes) {
                 write_text(reply, Text::shared(&member));
                 set.remove(Text::shared(&member));
+                told.extend(is_told.then_some(member));
             }
         }
     });
     popped.expect(SET_IS_THERE);
+    tell_popped(call, key, &told);
     if count > 0 {
         call.txn.touch(key);
         call.txn.events(count, EventClass::SET, "spop", key);
     }
     remove_if_empty(call, key)
+}
+
+/// Tells which members were taken out of a set, or that all were.
+fn tell_popped(call: &mut Call<'_>, key: &[u8], members: &[Bytes]) {
+    if members.is_empty() {
+        call.tell([&b"DEL"[..], key].into_iter());
+    } else {
+        let words = [&b"SREM"[..], key].into_iter().chain(members.iter().map(|member| &**member));
+        call.tell(words.collect::<Vec<_>>().into_iter());
+    }
 }
 
 fn move_one(from: &mut Set, to: &mut Set, random: &Random, limits: Limits<'_>) {
@@ -465,7 +485,10 @@ impl<'a> ScanOptions<'a> {
 
 /// Up to where sets keep their forms.
 pub(super) fn limits<'e>(call: &Call<'e>) -> Limits<'e> {
-    let engine = call.engine;
+    limits_of(call.engine)
+}
+
+pub(super) fn limits_of(engine: &Engine) -> Limits<'_> {
     let number = |param| engine.config.number(param) as usize;
     Limits {
         integers: number(Param::SetMaxIntsetEntries).min(1 << 30),

@@ -9,11 +9,12 @@ use crate::error::Error;
 use crate::execute::Call;
 use crate::keyspace::Changed;
 use crate::resp::Reply;
-use crate::value::number::parse_integer;
+use crate::value::number::{format_integer, parse_integer};
 use crate::value::stream::{
     Entry, History, Id, IdRange, LONGEST_ID, Log, NewId, NodeLimits, Stream, Trim, TrimUntil,
     until_zero,
 };
+use crate::value::string::LONGEST_INTEGER;
 use crate::value::{Value, ValueRef};
 
 pub(super) const COMMANDS: &[&Command] =
@@ -56,13 +57,14 @@ fn add_entry(call: &mut Call<'_>, options: &AddOptions, words: &[&[u8]]) -> Resu
     let add = |stream: &mut Stream| {
         let id = new_id(options.id, stream.log.history.last_id, now_ms)?;
         stream.log.append(id, words, bytes, limits);
-        Ok((id, options.trim.map_or(0, |trim| stream.log.trim(trim))))
+        let trimmed = options.trim.map_or(0, |trim| stream.log.trim(trim));
+        Ok((id, trimmed, stream.log.len()))
     };
     let changed = call.txn.change_large(key, |value| match value {
         Value::Stream(stream) => add(stream),
         _ => Err(Error::WrongType),
     });
-    let (id, trimmed) = match changed {
+    let (id, trimmed, length) = match changed {
         Changed::Done(added) => {
             let added = added?;
             call.txn.touch_ready(key);
@@ -84,8 +86,28 @@ fn add_entry(call: &mut Call<'_>, options: &AddOptions, words: &[&[u8]]) -> Resu
     if trimmed > 0 {
         call.txn.side_event(EventClass::STREAM, "xtrim", key);
     }
+    if !options.is_exact() && call.txn.has_log() {
+        tell_added(call, (key, id), options.trim.map(|_| length), words);
+    }
     write_id(&mut call.reply, id);
     Ok(())
+}
+
+/// Tells of an entry by the id it was given, and to which length the stream was trimmed.
+fn tell_added(
+    call: &mut Call<'_>,
+    (key, id): (&[u8], Id),
+    length: Option<usize>,
+    fields: &[&[u8]],
+) {
+    let (mut id_room, mut length_room) = ([0; LONGEST_ID], [0; LONGEST_INTEGER]);
+    let mut words = vec![&b"XADD"[..], key];
+    if let Some(length) = length {
+        words.extend([&b"MAXLEN"[..], b"=", format_integer(length as i64, &mut length_room)]);
+    }
+    words.push(id.format(&mut id_room));
+    words.extend_from_slice(fields);
+    call.tell(words.into_iter());
 }
 
 /// The id of a new entry behind the last one.
@@ -111,6 +133,11 @@ struct AddOptions {
 }
 
 impl AddOptions {
+    /// Whether the same request always does the same.
+    fn is_exact(&self) -> bool {
+        matches!(self.id, NewId::Given(_)) && self.trim.is_none_or(|trim| !trim.is_rough)
+    }
+
     fn parse(call: &Call<'_>, is_add: bool) -> Result<Self, Error> {
         let args = call.args;
         let mut parsed = AddOptions { trim: None, makes_none: false, id: NewId::Any, next: 2 };
@@ -147,7 +174,9 @@ impl AddOptions {
             }
             parsed.next += 1;
         }
-        check_limit(trim.map(|(is_rough, _)| is_rough), limit, is_add)?;
+        if !call.session.is_loader() {
+            check_limit(trim.map(|(is_rough, _)| is_rough), limit, is_add)?;
+        }
         parsed.trim = trim.map(|(is_rough, until)| {
             let usual = || if is_rough { usual_limit(call) } else { 0 };
             Trim { until, is_rough, most: limit.map_or_else(usual, |limit| limit as usize) }
@@ -356,7 +385,19 @@ fn xtrim(call: &mut Call<'_>) -> Result<(), Error> {
         _ => 0,
     };
     note_deleted(call, key, "xtrim", deleted);
+    if deleted > 0 && trim.is_some_and(|trim| trim.is_rough) {
+        tell_trimmed(call, key)?;
+    }
     call.reply.count(deleted);
+    Ok(())
+}
+
+/// Tells to which length a stream was trimmed, where a request left that open.
+fn tell_trimmed(call: &mut Call<'_>, key: &[u8]) -> Result<(), Error> {
+    let length = find(call, key)?.map_or(0, |stream| stream.log.len());
+    let mut room = [0; LONGEST_INTEGER];
+    let length = format_integer(length as i64, &mut room);
+    call.tell([&b"XTRIM"[..], key, b"MAXLEN", b"=", length].into_iter());
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use super::metadata::{Group as CommandGroup, KeySpec, categories, flags};
 use super::stream::{
     change, find, parse_end, parse_id, parse_start, read, stream, write_entry, write_id,
 };
+use super::stream_groups::{tell_pending, tell_progress};
 use crate::config::EventClass;
 use crate::error::Error;
 use crate::execute::Call;
@@ -159,7 +160,7 @@ fn xclaim(call: &mut Call<'_>) -> Result<(), Error> {
             claim.done
         })
     });
-    note_claims(call, key, claimed.unwrap_or_default());
+    note_claims(call, (key, name, consumer), &claimed.unwrap_or_default());
     Ok(())
 }
 
@@ -262,23 +263,28 @@ struct Claim<'a> {
 }
 
 /// What claiming has changed.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Claimed {
     has_made_consumer: bool,
     changes: usize,
+    /// What is pending with somebody else now, or no more.
+    ids: Vec<Id>,
 }
 
 impl<'a> Claim<'a> {
     fn begin(log: &'a Log, group: &'a mut Group, consumer: &[u8], now_ms: i64) -> Self {
         let (consumer, has_made_consumer) = group.find_or_add_consumer(consumer, now_ms);
         group.consumer_mut(consumer).seen_ms = now_ms;
-        let done = Claimed { has_made_consumer, changes: 0 };
+        let done = Claimed { has_made_consumer, ..Claimed::default() };
         Claim { log, group, consumer, now_ms, done }
     }
 
     /// An entry that is not there any more is not pending either.
     fn drop_deleted(&mut self, id: Id) {
-        self.done.changes += usize::from(self.group.acknowledge(id));
+        if self.group.acknowledge(id) {
+            self.done.changes += 1;
+            self.done.ids.push(id);
+        }
     }
 
     fn take(&mut self, id: Id, delivered_ms: i64, deliveries: i64) {
@@ -286,6 +292,7 @@ impl<'a> Claim<'a> {
         self.group.assign(id, Pending { consumer, delivered_ms, deliveries });
         self.group.consumer_mut(consumer).active_ms = Some(self.now_ms);
         self.done.changes += 1;
+        self.done.ids.push(id);
     }
 
     fn write(&self, id: Id, only_id: bool, reply: &mut Reply<'_>) {
@@ -296,11 +303,32 @@ impl<'a> Claim<'a> {
     }
 }
 
-fn note_claims(call: &mut Call<'_>, key: &[u8], claimed: Claimed) {
+fn note_claims(
+    call: &mut Call<'_>,
+    (key, name, consumer): (&[u8], &[u8], &[u8]),
+    claimed: &Claimed,
+) {
+    if call.txn.has_log() {
+        tell_claims(call, (key, name, consumer), claimed);
+    }
     if claimed.has_made_consumer {
         call.txn.event(EventClass::STREAM, "xgroup-createconsumer", key);
     }
     call.txn.count_changes(claimed.changes);
+}
+
+fn tell_claims(
+    call: &mut Call<'_>,
+    (key, name, consumer): (&[u8], &[u8], &[u8]),
+    claimed: &Claimed,
+) {
+    if claimed.has_made_consumer {
+        call.tell([&b"XGROUP"[..], b"CREATECONSUMER", key, name, consumer].into_iter());
+    }
+    tell_pending(call, key, name, &claimed.ids);
+    if claimed.changes > claimed.ids.len() {
+        tell_progress(call, key, name);
+    }
 }
 
 const XAUTOCLAIM: Command = Command {
@@ -338,7 +366,7 @@ fn xautoclaim(call: &mut Call<'_>) -> Result<(), Error> {
             claim.done
         })
     });
-    note_claims(call, key, claimed.unwrap_or_default());
+    note_claims(call, (key, name, consumer), &claimed.unwrap_or_default());
     Ok(())
 }
 

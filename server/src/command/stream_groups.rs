@@ -1,15 +1,17 @@
 //! Consumer groups: making and removing them and their consumers, and acknowledging entries.
 
 use super::Command;
+use super::args::Request;
 use super::introspection::help;
 use super::metadata::{Group as CommandGroup, KeySpec, categories, flags};
-use super::stream::{change, find, parse_id, parse_ids, read};
+use super::stream::{change, find, parse_id, parse_ids, read, stream};
 use crate::config::EventClass;
 use crate::error::Error;
 use crate::execute::Call;
 use crate::value::Value;
-use crate::value::number::parse_integer;
-use crate::value::stream::{Group, Id, Stream};
+use crate::value::number::{format_integer, parse_integer};
+use crate::value::stream::{Group, Id, LONGEST_ID, Stream};
+use crate::value::string::LONGEST_INTEGER;
 
 pub(super) const COMMANDS: &[&Command] = &[&XGROUP, &XACK];
 
@@ -287,4 +289,56 @@ fn xack(call: &mut Call<'_>) -> Result<(), Error> {
     call.txn.count_changes(acknowledged);
     call.reply.count(acknowledged);
     Ok(())
+}
+
+/// Tells the log how entries of a group are pending now, one by one. Those that are pending no more are acknowledged.
+pub(super) fn tell_pending(call: &mut Call<'_>, key: &[u8], name: &[u8], ids: &[Id]) {
+    let requests: Vec<Request> = {
+        let Some(group) = find_group(call, key, name) else {
+            return;
+        };
+        ids.iter().map(|&id| pending_request(group, (key, name), id)).collect()
+    };
+    for request in &requests {
+        call.tell(request.args().iter());
+    }
+}
+
+/// Tells the log how far a group has read.
+pub(super) fn tell_progress(call: &mut Call<'_>, key: &[u8], name: &[u8]) {
+    let Some(group) = find_group(call, key, name) else {
+        return;
+    };
+    let (last_id, read) = (group.last_id, group.read.unwrap_or(-1));
+    let (mut id_room, mut read_room) = ([0; LONGEST_ID], [0; LONGEST_INTEGER]);
+    let (id, read) = (last_id.format(&mut id_room), format_integer(read, &mut read_room));
+    call.tell([&b"XGROUP"[..], b"SETID", key, name, id, b"ENTRIESREAD", read].into_iter());
+}
+
+fn find_group<'c>(call: &'c mut Call<'_>, key: &[u8], name: &[u8]) -> Option<&'c Group> {
+    let entry = call.txn.peek(key)?;
+    stream(entry.value()).ok()?.groups.get(name)
+}
+
+fn pending_request(group: &Group, (key, name): (&[u8], &[u8]), id: Id) -> Request {
+    let (mut request, mut id_room, mut last_room) =
+        (Request::default(), [0; LONGEST_ID], [0; LONGEST_ID]);
+    let (id_text, mut room) = (id.format(&mut id_room), [0; LONGEST_INTEGER]);
+    let Some(pending) = group.pending(id) else {
+        for word in [&b"XACK"[..], key, name, id_text] {
+            request.push(word);
+        }
+        return request;
+    };
+    let consumer = &group.consumer(pending.consumer).name;
+    for word in [&b"XCLAIM"[..], key, name, consumer, b"0", id_text, b"TIME"] {
+        request.push(word);
+    }
+    request.push(format_integer(pending.delivered_ms, &mut room));
+    request.push(b"RETRYCOUNT");
+    request.push(format_integer(pending.deliveries, &mut room));
+    for word in [&b"FORCE"[..], b"JUSTID", b"LASTID", group.last_id.format(&mut last_room)] {
+        request.push(word);
+    }
+    request
 }

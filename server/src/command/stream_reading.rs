@@ -3,6 +3,7 @@
 use super::Command;
 use super::metadata::{Group as CommandGroup, KeySpec, categories, flags};
 use super::stream::{change, parse_id, stream, write_entries, write_entry, write_id};
+use super::stream_groups::{tell_pending, tell_progress};
 use super::timeout::deadline_in_milliseconds;
 use crate::blocking::{InVain, Wish};
 use crate::command::args::{Args, Request, Word};
@@ -290,7 +291,10 @@ fn xreadgroup(call: &mut Call<'_>) -> Result<(), Error> {
         let done = change(call, key, |stream, reply| {
             delivery.perform(stream, (group, consumer), &mut answer, reply)
         });
-        note_reading(call, key, done);
+        note_reading(call, key, &done);
+        if call.txn.has_log() {
+            tell_reading(call, key, (group, consumer), &done);
+        }
     }
     if !answer.end(&mut call.reply) {
         wait_or_reply_nothing(call, &request, &[]);
@@ -351,11 +355,13 @@ struct Delivery<'a> {
 }
 
 /// What reading has changed.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Delivered {
     has_made_consumer: bool,
     /// What is new to the group, not what is read once more.
-    has_delivered: bool,
+    has_news: bool,
+    /// What is pending since.
+    ids: Vec<Id>,
 }
 
 impl Delivery<'_> {
@@ -370,6 +376,7 @@ impl Delivery<'_> {
         let done = groups.change(group, |group| {
             let (number, has_made_consumer) = group.find_or_add_consumer(consumer, self.now_ms);
             group.consumer_mut(number).seen_ms = self.now_ms;
+            let mut ids = Vec::new();
             let has_something = match self.source {
                 Source::History(_) => true,
                 Source::New => log.top().is_some_and(|top| top > group.last_id),
@@ -378,29 +385,30 @@ impl Delivery<'_> {
                 answer.add(reply, self.key);
                 match self.source {
                     Source::History(behind) => self.repeat(log, group, number, behind, reply),
-                    Source::New => self.deliver(log, group, number, reply),
+                    Source::New => ids = self.deliver(log, group, number, reply),
                 }
             }
-            let has_delivered = has_something && matches!(self.source, Source::New);
-            Delivered { has_made_consumer, has_delivered }
+            let has_news = has_something && matches!(self.source, Source::New);
+            Delivered { has_made_consumer, has_news, ids }
         });
         done.unwrap_or_default()
     }
 
-    /// Delivers what is new to the group.
+    /// Delivers what is new to the group; what is pending since.
     fn deliver(
         &self,
         log: &Log,
         group: &mut Group,
         consumer: ConsumerNumber,
         reply: &mut Reply<'_>,
-    ) {
-        let (mark, mut count) = (reply.mark(), 0);
+    ) -> Vec<Id> {
+        let (mark, mut count, mut ids) = (reply.mark(), 0, Vec::new());
         for entry in log.range(IdRange::behind(group.last_id)).take(self.request.count) {
             group.note_read(log, entry.id);
             if !self.request.is_acknowledged_at_once {
                 let pending = Pending { consumer, delivered_ms: self.now_ms, deliveries: 1 };
                 group.assign(entry.id, pending);
+                ids.push(entry.id);
             }
             write_entry(reply, entry);
             count += 1;
@@ -409,6 +417,7 @@ impl Delivery<'_> {
             group.consumer_mut(consumer).active_ms = Some(self.now_ms);
         }
         reply.array_at(mark, count);
+        ids
     }
 
     /// Delivers once more what is pending with the consumer.
@@ -436,11 +445,28 @@ impl Delivery<'_> {
     }
 }
 
-fn note_reading(call: &mut Call<'_>, key: &[u8], delivered: Delivered) {
+/// Tells what was delivered to whom, and how far the group has come by it.
+fn tell_reading(
+    call: &mut Call<'_>,
+    key: &[u8],
+    (group, consumer): (&[u8], &[u8]),
+    delivered: &Delivered,
+) {
+    // Who gets something is made by that.
+    if delivered.has_made_consumer && delivered.ids.is_empty() {
+        call.tell([&b"XGROUP"[..], b"CREATECONSUMER", key, group, consumer].into_iter());
+    }
+    if delivered.has_news {
+        tell_pending(call, key, group, &delivered.ids);
+        tell_progress(call, key, group);
+    }
+}
+
+fn note_reading(call: &mut Call<'_>, key: &[u8], delivered: &Delivered) {
     if delivered.has_made_consumer {
         call.txn.event(EventClass::STREAM, "xgroup-createconsumer", key);
     }
-    if delivered.has_delivered {
+    if delivered.has_news {
         call.txn.count_changes(1);
     }
 }

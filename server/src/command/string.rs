@@ -11,7 +11,7 @@ use crate::execute::Call;
 use crate::resp::Reply;
 use crate::value::lcs::{self, Match};
 use crate::value::string::LONGEST_INTEGER;
-use crate::value::{Text, Value, ValueRef};
+use crate::value::{Text, Value, ValueRef, number};
 
 pub(super) const COMMANDS: &[&Command] = &[
     &GET, &SET, &SETNX, &SETEX, &PSETEX, &GETSET, &GETDEL, &GETEX, &MGET, &MSET, &MSETNX, &APPEND,
@@ -82,6 +82,9 @@ fn set(call: &mut Call<'_>) -> Result<(), Error> {
             call.txn.put(key, value, deadline_ms);
         }
         note_set(call, key, deadline_ms);
+        if options.get || deadline_ms.is_some() {
+            tell_set(call, (key, call.args.at(2)), &options, deadline_ms);
+        }
     }
     match (options.get, wanted) {
         (true, _) => {}
@@ -89,6 +92,26 @@ fn set(call: &mut Call<'_>) -> Result<(), Error> {
         (false, false) => call.reply.null(),
     }
     Ok(())
+}
+
+/// Tells of a string that was set: what it expires at rather than after which time, and nothing of what was replied.
+fn tell_set(
+    call: &mut Call<'_>,
+    (key, value): (&[u8], &[u8]),
+    options: &SetOptions<'_>,
+    deadline_ms: Option<i64>,
+) {
+    let mut room = [0; LONGEST_INTEGER];
+    let (set, condition) = (&b"SET"[..], options.condition.map(Condition::word));
+    match (deadline_ms, condition) {
+        (Some(deadline_ms), _) => {
+            let deadline_ms = number::format_integer(deadline_ms, &mut room);
+            call.tell([set, key, value, b"PXAT", deadline_ms].into_iter());
+        }
+        (None, _) if options.keep_deadline => call.tell([set, key, value, b"KEEPTTL"].into_iter()),
+        (None, Some(condition)) => call.tell([set, key, value, condition].into_iter()),
+        (None, None) => call.tell([set, key, value].into_iter()),
+    }
 }
 
 /// Notes that a key was set, with a deadline or without.
@@ -111,6 +134,15 @@ struct SetOptions<'a> {
 enum Condition {
     Absent,
     Present,
+}
+
+impl Condition {
+    const fn word(self) -> &'static [u8] {
+        match self {
+            Condition::Absent => b"NX",
+            Condition::Present => b"XX",
+        }
+    }
 }
 
 impl<'a> SetOptions<'a> {
@@ -209,6 +241,8 @@ fn set_expiring(call: &mut Call<'_>, expiry: Expiry, name: &'static str) -> Resu
     let deadline_ms = expiry.deadline_ms(call.args.at(2), call.now_ms(), name)?;
     call.txn.put(call.args.at(1), value_of(call.args, 3), Some(deadline_ms));
     note_set(call, call.args.at(1), Some(deadline_ms));
+    let words = (call.args.at(1), call.args.at(3));
+    tell_set(call, words, &SetOptions::default(), Some(deadline_ms));
     call.reply.ok();
     Ok(())
 }

@@ -4,9 +4,9 @@ use std::sync::OnceLock;
 
 use super::{
     Args, Command, acl, client, cluster, connection, counter, debug, diagnostics, expire, function,
-    info, introspection, keys, latency, list, list_moves, list_waiting, memory, pubsub, script,
-    server, set, set_algebra, slowlog, sort, stream, stream_claims, stream_groups, stream_info,
-    stream_reading, string, transaction,
+    info, introspection, keys, latency, list, list_moves, list_waiting, memory, pubsub, saving,
+    script, server, set, set_algebra, slowlog, sort, stream, stream_claims, stream_groups,
+    stream_info, stream_reading, string, transaction,
 };
 use crate::error::Error;
 
@@ -35,7 +35,7 @@ pub(crate) struct Table {
     slots: Vec<u16>,
 }
 
-const FAMILIES: [&[&Command]; 31] = [
+const FAMILIES: [&[&Command]; 32] = [
     connection::COMMANDS,
     client::COMMANDS,
     acl::COMMANDS,
@@ -53,6 +53,7 @@ const FAMILIES: [&[&Command]; 31] = [
     stream_claims::COMMANDS,
     stream_info::COMMANDS,
     pubsub::COMMANDS,
+    saving::COMMANDS,
     transaction::COMMANDS,
     script::COMMANDS,
     function::COMMANDS,

@@ -7,7 +7,7 @@
 mod events;
 mod file;
 mod limits;
-mod quoting;
+pub(crate) mod quoting;
 mod rewrite;
 mod row;
 mod table;

@@ -1,7 +1,7 @@
 //! How redis.conf quotes: reading a line's words, and writing a word so that it is read back.
 
 /// A line's words, or nothing if a quote is not closed or is followed by anything but a space.
-pub(super) fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
+pub(crate) fn split(line: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut words = Vec::new();
     let mut rest = skip_spaces(line);
     while !rest.is_empty() {
@@ -103,7 +103,7 @@ pub(super) fn quote(word: &str) -> String {
 }
 
 /// A word as it is, unless that would be read back as something else.
-pub(super) fn quote_if_needed(word: &str) -> String {
+pub(crate) fn quote_if_needed(word: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"'\\#".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) { word.to_owned() } else { quote(word) }
 }

@@ -39,17 +39,6 @@ impl Param {
 
 const ACCESS: &[&str] = &["no", "yes", "local"];
 const SHUTDOWN: &[&str] = &["default", "save", "nosave", "now", "force"];
-/// Every way to end without saving, in the form that `CONFIG GET` prints.
-const SHUTDOWN_UNSAVED: &[&str] = &[
-    "default",
-    "nosave",
-    "now",
-    "force",
-    "nosave now",
-    "nosave force",
-    "now force",
-    "nosave now force",
-];
 const NO_FAMILY: &str = "redlet has no such values";
 const NO_REPLICAS: &str = "redlet has no replicas and is none";
 const FACILITIES: &[&str] =
@@ -67,10 +56,6 @@ pub(super) const POLICIES: &[&str] = &[
 ];
 const NO_EVICTION: i64 = POLICIES.len() as i64 - 1;
 
-const IN_MEMORY: &str = "redlet keeps data in memory only";
-const NO_AOF: &str = "it matters only with appendonly yes";
-const NO_SNAPSHOTS: &str = "it matters only where snapshots are saved";
-const NO_MAXMEMORY: &str = "it matters only with maxmemory";
 const NO_FREEING: &str = "redlet frees large values without holding up clients either way";
 const NO_SYSLOG: &str = "it matters only with syslog-enabled yes";
 const NO_DEFRAG: &str = "it matters only with activedefrag yes";
@@ -118,7 +103,6 @@ parameters! {
             "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60")
         .help(Clients, "per class of clients: bytes of unread replies that disconnect at once, bytes that do after a time, seconds"),
     MaxMemoryClients => number("maxmemory-clients", Kind::MemoryOrPercent, 0)
-        .only(&["0"], "redlet does not disconnect clients to save memory")
         .help(Clients, "memory for all clients together, in bytes or percent of maxmemory"),
     TrackingTableMaxKeys => integer("tracking-table-max-keys", 0, i64::MAX, 1_000_000)
         .no_difference("redlet tracks no keys for clients")
@@ -181,13 +165,13 @@ parameters! {
         .no_difference("redlet has no replicas")
         .help(Keyspace, "what to do when a replica refuses a write"),
 
-    MaxMemory => memory("maxmemory", 0, 0).only(&["0"], "redlet does not limit its memory")
+    MaxMemory => memory("maxmemory", 0, 0)
         .help(Memory, "bytes that the data may take; 0 for no limit"),
     MaxMemoryPolicy => choice("maxmemory-policy", POLICIES, NO_EVICTION)
         .help(Memory, "which keys go first; the lfu ones make OBJECT FREQ count"),
-    MaxMemorySamples => integer("maxmemory-samples", 1, 64, 5).no_difference(NO_MAXMEMORY)
+    MaxMemorySamples => integer("maxmemory-samples", 1, 64, 5)
         .help(Memory, "keys to choose an evicted one from"),
-    MaxMemoryEvictionTenacity => integer("maxmemory-eviction-tenacity", 0, 100, 10).no_difference(NO_MAXMEMORY)
+    MaxMemoryEvictionTenacity => integer("maxmemory-eviction-tenacity", 0, 100, 10)
         .help(Memory, "how long a command may wait for eviction"),
     LfuLogFactor => integer("lfu-log-factor", 0, INT, 10)
         .help(Memory, "how slowly a key's frequency grows"),
@@ -239,47 +223,50 @@ parameters! {
 
     Dir => words("dir", Kind::Directory, "").change(Protected)
         .help(Durability, "directory that other paths start from"),
-    Save => words("save", Kind::SavePoints, "").only(&[""], IN_MEMORY)
+    Save => words("save", Kind::SavePoints, "")
         .help(Durability, "save a snapshot after so many seconds with so many changes"),
-    DbFilename => text("dbfilename", "dump.rdb").change(Protected).no_difference(NO_SNAPSHOTS)
+    DbFilename => text("dbfilename", "dump.rdb").change(Protected)
         .help(Durability, "name of the snapshot"),
-    RdbCompression => flag("rdbcompression", true).no_difference(NO_SNAPSHOTS)
+    RdbCompression => flag("rdbcompression", true)
+        .no_difference("redlet compresses strings wherever that makes a snapshot smaller")
         .help(Durability, "compress strings in snapshots"),
-    RdbChecksum => flag("rdbchecksum", true).change(Never).no_difference(NO_SNAPSHOTS)
+    RdbChecksum => flag("rdbchecksum", true).change(Never)
         .help(Durability, "put a checksum at a snapshot's end"),
-    RdbDelSyncFiles => flag("rdb-del-sync-files", false).no_difference(NO_SNAPSHOTS)
+    RdbDelSyncFiles => flag("rdb-del-sync-files", false).no_difference(NO_REPLICAS)
         .help(Durability, "delete snapshots made for replicas"),
-    RdbSaveIncrementalFsync => flag("rdb-save-incremental-fsync", true).no_difference(NO_SNAPSHOTS)
+    RdbSaveIncrementalFsync => flag("rdb-save-incremental-fsync", true)
         .help(Durability, "flush a snapshot while it is written"),
-    StopWritesOnBgsaveError => flag("stop-writes-on-bgsave-error", true).no_difference(NO_SNAPSHOTS)
+    StopWritesOnBgsaveError => flag("stop-writes-on-bgsave-error", true)
         .help(Durability, "refuse writes after a snapshot failed"),
-    AppendOnly => flag("appendonly", false).only(&["no"], IN_MEMORY)
+    AppendOnly => flag("appendonly", false)
         .help(Durability, "write every change to a log"),
-    AppendFsync => choice("appendfsync", &["everysec", "always", "no"], 0).no_difference(NO_AOF)
+    AppendFsync => choice("appendfsync", &["everysec", "always", "no"], 0)
         .help(Durability, "when to flush that log to disk"),
-    AppendFilename => text("appendfilename", "appendonly.aof").change(Never).no_difference(NO_AOF)
+    AppendFilename => text("appendfilename", "appendonly.aof").change(Never)
         .help(Durability, "name of the log"),
-    AppendDirname => text("appenddirname", "appendonlydir").change(Never).no_difference(NO_AOF)
+    AppendDirname => text("appenddirname", "appendonlydir").change(Never)
         .help(Durability, "directory of the log"),
-    NoAppendFsyncOnRewrite => flag("no-appendfsync-on-rewrite", false).no_difference(NO_AOF)
+    NoAppendFsyncOnRewrite => flag("no-appendfsync-on-rewrite", false)
+        .no_difference("a rewrite does not hold up the log's way to the disk")
         .help(Durability, "do not flush the log while it is rewritten"),
-    AutoAofRewritePercentage => integer("auto-aof-rewrite-percentage", 0, INT, 100).no_difference(NO_AOF)
+    AutoAofRewritePercentage => integer("auto-aof-rewrite-percentage", 0, INT, 100)
         .help(Durability, "growth of the log that starts a rewrite, in percent"),
-    AutoAofRewriteMinSize => memory("auto-aof-rewrite-min-size", 0, 64 << 20).no_difference(NO_AOF)
+    AutoAofRewriteMinSize => memory("auto-aof-rewrite-min-size", 0, 64 << 20)
         .help(Durability, "size of the log below which it is not rewritten"),
-    AofLoadTruncated => flag("aof-load-truncated", true).no_difference(NO_AOF)
+    AofLoadTruncated => flag("aof-load-truncated", true)
         .help(Durability, "accept a log that ends in the middle of a command"),
-    AofRewriteIncrementalFsync => flag("aof-rewrite-incremental-fsync", true).no_difference(NO_AOF)
+    AofRewriteIncrementalFsync => flag("aof-rewrite-incremental-fsync", true)
         .help(Durability, "flush the log while it is rewritten"),
-    AofTimestampEnabled => flag("aof-timestamp-enabled", false).no_difference(NO_AOF)
+    AofTimestampEnabled => flag("aof-timestamp-enabled", false)
+        .no_difference("times in a log are read over and not written")
         .help(Durability, "put times into the log"),
-    AofUseRdbPreamble => flag("aof-use-rdb-preamble", true).no_difference(NO_AOF)
+    AofUseRdbPreamble => flag("aof-use-rdb-preamble", true)
         .help(Durability, "begin the log with a snapshot"),
-    AofDisableAutoGc => flag("aof-disable-auto-gc", false).no_difference(NO_AOF)
+    AofDisableAutoGc => flag("aof-disable-auto-gc", false)
         .help(Durability, "keep logs that are no longer needed"),
-    ShutdownOnSigint => choices("shutdown-on-sigint", SHUTDOWN).only(SHUTDOWN_UNSAVED, IN_MEMORY)
+    ShutdownOnSigint => choices("shutdown-on-sigint", SHUTDOWN)
         .help(Durability, "how SIGINT ends the server"),
-    ShutdownOnSigterm => choices("shutdown-on-sigterm", SHUTDOWN).only(SHUTDOWN_UNSAVED, IN_MEMORY)
+    ShutdownOnSigterm => choices("shutdown-on-sigterm", SHUTDOWN)
         .help(Durability, "how SIGTERM ends the server"),
     ShutdownTimeout => integer("shutdown-timeout", 0, INT, 10).no_difference("redlet has no replicas to wait for")
         .help(Durability, "seconds that a shutdown waits for replicas"),

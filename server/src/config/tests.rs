@@ -236,23 +236,15 @@ fn event_classes_are_printed_in_redis_s_order() {
 fn what_redlet_cannot_do_yet_is_refused_with_a_sentence() {
     let config = Config::new();
     assert_eq!(
-        reason(&config, "appendonly", "yes").as_deref(),
-        Some(
-            "appendonly yes is not supported yet: redlet keeps data in memory only; use 'appendonly no'"
-        )
-    );
-    assert_eq!(
-        reason(&config, "save", "900 1").as_deref(),
-        Some(
-            "save \"900 1\" is not supported yet: redlet keeps data in memory only; use 'save \"\"'"
-        )
+        reason(&config, "tls-port", "6380").as_deref(),
+        Some("tls-port 6380 is not supported yet: redlet speaks plain TCP only; use 'tls-port 0'")
     );
     assert_eq!(
         reason(&config, "port", "7000").as_deref(),
         Some("redlet reads port only when it starts; start it with --port 7000")
     );
     assert_eq!(reason(&config, "port", "0"), None, "the present value is no change");
-    assert!(config.set_at_start("shutdown-on-sigint", &["save"]).is_err());
+    assert!(config.set_at_start("activedefrag", &["yes"]).is_err());
 }
 
 #[test]
@@ -427,8 +419,8 @@ fn a_bad_line_is_reported_with_file_number_and_advice() {
         ("include", "include takes one path"),
         ("hz \"5", "a quote is not closed, or something other than a space follows it"),
         (
-            "maxmemory 100mb",
-            "maxmemory 104857600 is not supported yet: redlet does not limit its memory; use 'maxmemory 0'",
+            "tls-port 6380",
+            "tls-port 6380 is not supported yet: redlet speaks plain TCP only; use 'tls-port 0'",
         ),
     ] {
         let path = scratch.write("bad.conf", format!("# first\n{line}\n"));

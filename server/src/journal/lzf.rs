@@ -7,6 +7,8 @@
 //!
 //! Both directions take any input; neither allocates more than the output can need.
 
+use std::cell::RefCell;
+
 const MOST_LITERALS: usize = 32;
 const LONGEST_COPY: usize = 264;
 const FARTHEST_COPY: usize = 1 << 13;
@@ -23,8 +25,12 @@ pub(crate) fn compress(input: &[u8]) -> Option<Vec<u8>> {
     if input.len() <= LEAST_SAVING || u32::try_from(input.len()).is_err() {
         return None;
     }
+    SCRATCH.with_borrow_mut(|scratch| compress_with(scratch, input))
+}
+
+fn compress_with(scratch: &mut Scratch, input: &[u8]) -> Option<Vec<u8>> {
     let mut writer = ItemWriter::new(input.len() - LEAST_SAVING);
-    let mut seen = SeenTriples::new(input);
+    let mut seen = SeenTriples::new(input, scratch);
     let mut at = 0;
     while at + 2 < input.len() {
         if let Some(earlier) = seen.replace(at) {
@@ -58,16 +64,43 @@ fn copy_len(input: &[u8], earlier: usize, at: usize) -> usize {
     len
 }
 
-/// Where each three bytes were last seen. Slots are shared by triples of the same hash; zero means
-/// never.
+thread_local! {
+    /// A table to work in, as clearing it would take longer than to compress a short text.
+    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch { positions: Vec::new(), used: 0 }) };
+}
+
+/// Positions in all inputs so far, as if they stood one behind the other: what is before the present one counts as never
+/// seen.
+struct Scratch {
+    positions: Vec<u32>,
+    used: u32,
+}
+
+impl Scratch {
+    /// Makes room for an input of this length behind those before.
+    fn begin(&mut self, length: u32) -> u32 {
+        if self.positions.is_empty() || self.used.checked_add(length).is_none() {
+            self.positions = vec![0; 1 << TABLE_BITS];
+            self.used = 0;
+        }
+        let base = self.used;
+        self.used = base.saturating_add(length);
+        base
+    }
+}
+
+/// Where each three bytes were last seen. Slots are shared by triples of the same hash.
 struct SeenTriples<'i> {
     input: &'i [u8],
-    positions: Vec<u32>,
+    positions: &'i mut [u32],
+    /// What the position of the input's first byte is noted as.
+    base: u32,
 }
 
 impl<'i> SeenTriples<'i> {
-    fn new(input: &'i [u8]) -> Self {
-        Self { input, positions: vec![0; 1 << TABLE_BITS] }
+    fn new(input: &'i [u8], scratch: &'i mut Scratch) -> Self {
+        let base = scratch.begin(input.len() as u32);
+        Self { input, positions: &mut scratch.positions, base }
     }
 
     /// Notes the triple at a position and returns where the same one was before, if a copy can
@@ -77,7 +110,9 @@ impl<'i> SeenTriples<'i> {
         let word = triple.iter().fold(0u32, |word, byte| (word << 8) | u32::from(*byte));
         let hash = (word >> (24 - TABLE_BITS)).wrapping_sub(word.wrapping_mul(5));
         let slot = &mut self.positions[(hash & ((1 << TABLE_BITS) - 1)) as usize];
-        let earlier = std::mem::replace(slot, at as u32) as usize;
+        let noted = std::mem::replace(slot, self.base + at as u32);
+        // What is at the very beginning is not looked for, as liblzf does not either.
+        let earlier = noted.saturating_sub(self.base) as usize;
         let reachable = earlier > 0 && at - earlier <= FARTHEST_COPY;
         (reachable && self.input[earlier..earlier + 3] == *triple).then_some(earlier)
     }

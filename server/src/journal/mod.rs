@@ -1,10 +1,18 @@
 //! Redis's file formats.
 
-mod crc64;
+mod commands;
+pub(crate) mod crc64;
+pub(crate) mod damage;
+pub(crate) mod disk;
+pub(crate) mod effects;
 pub(crate) mod libraries;
 mod lists;
+pub(crate) mod log;
 mod lzf;
 pub(crate) mod payload;
+pub(crate) mod rdb;
+pub(crate) mod script;
 pub(crate) mod sets;
 mod streams;
+pub(crate) mod window;
 mod ziplist;

@@ -68,49 +68,52 @@ pub(crate) enum PayloadError {
 
 /// A value out of a payload.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Restored {
-    String(Vec<u8>),
+pub(crate) enum Restored<'p> {
+    String(Cow<'p, [u8]>),
     List(List),
     Set(RestoredSet),
     Stream(Box<Stream>),
 }
 
-impl Restored {
-    pub(crate) fn parse(payload: &[u8]) -> Result<Self, PayloadError> {
+impl<'p> Restored<'p> {
+    pub(crate) fn parse(payload: &'p [u8]) -> Result<Self, PayloadError> {
         verify_footer(payload).ok_or(PayloadError::Footer)?;
         // Redis reads the value from the payload as a whole: bytes after it are ignored, and a
         // value that runs into the footer is taken.
         let mut reader = Reader::new(payload);
-        match reader.byte().ok_or(PayloadError::Format)? {
-            TYPE_STRING => {
-                let text = reader.string().ok_or(PayloadError::Format)?;
-                Ok(Self::String(text.into_owned()))
-            }
-            TYPE_PLAIN_LIST => list(lists::read_plain(&mut reader)),
-            TYPE_OLDEST_LIST => list(lists::read_oldest(&mut reader)),
-            TYPE_OLD_LIST => list(lists::read_old(&mut reader)),
-            TYPE_LIST => list(lists::read(&mut reader)),
-            TYPE_SET => set(Form::Any, &mut reader),
-            TYPE_INTEGER_SET => set(Form::Integers, &mut reader),
-            TYPE_PACKED_SET => set(Form::Packed, &mut reader),
-            TYPE_OLDEST_STREAM => stream(Version::Oldest, &mut reader),
-            TYPE_OLD_STREAM => stream(Version::Counted, &mut reader),
-            TYPE_STREAM => stream(Version::Timed, &mut reader),
+        let kind = reader.byte().ok_or(PayloadError::Format)?;
+        Self::read(kind, &mut reader)
+    }
+
+    /// Reads a value of the type that has this number in RDB files.
+    pub(crate) fn read(kind: u8, reader: &mut Reader<'p>) -> Result<Self, PayloadError> {
+        match kind {
+            TYPE_STRING => reader.string().map(Self::String).ok_or(PayloadError::Format),
+            TYPE_PLAIN_LIST => list(lists::read_plain(reader)),
+            TYPE_OLDEST_LIST => list(lists::read_oldest(reader)),
+            TYPE_OLD_LIST => list(lists::read_old(reader)),
+            TYPE_LIST => list(lists::read(reader)),
+            TYPE_SET => set(Form::Any, reader),
+            TYPE_INTEGER_SET => set(Form::Integers, reader),
+            TYPE_PACKED_SET => set(Form::Packed, reader),
+            TYPE_OLDEST_STREAM => stream(Version::Oldest, reader),
+            TYPE_OLD_STREAM => stream(Version::Counted, reader),
+            TYPE_STREAM => stream(Version::Timed, reader),
             other if is_value_type(other) => Err(PayloadError::UnsupportedType(other)),
             _ => Err(PayloadError::Format),
         }
     }
 }
 
-fn list(list: Option<List>) -> Result<Restored, PayloadError> {
+fn list<'p>(list: Option<List>) -> Result<Restored<'p>, PayloadError> {
     list.map(Restored::List).ok_or(PayloadError::Format)
 }
 
-fn set(form: Form, reader: &mut Reader<'_>) -> Result<Restored, PayloadError> {
+fn set<'p>(form: Form, reader: &mut Reader<'_>) -> Result<Restored<'p>, PayloadError> {
     sets::read(form, reader).map(Restored::Set).ok_or(PayloadError::Format)
 }
 
-fn stream(version: Version, reader: &mut Reader<'_>) -> Result<Restored, PayloadError> {
+fn stream<'p>(version: Version, reader: &mut Reader<'_>) -> Result<Restored<'p>, PayloadError> {
     let stream = streams::read(version, reader).ok_or(PayloadError::Format)?;
     Ok(Restored::Stream(Box::new(stream)))
 }
@@ -132,6 +135,7 @@ pub(super) fn verify_footer(payload: &[u8]) -> Option<&[u8]> {
 /// Takes an encoded value apart. `None` means that the bytes are not what they should be.
 pub(crate) struct Reader<'p> {
     rest: &'p [u8],
+    ran_out: bool,
 }
 
 /// What stands where a length is expected.
@@ -144,7 +148,17 @@ pub(crate) enum Length {
 
 impl<'p> Reader<'p> {
     pub(crate) fn new(bytes: &'p [u8]) -> Self {
-        Self { rest: bytes }
+        Self { rest: bytes, ran_out: false }
+    }
+
+    /// Whether bytes were missing at the end, rather than wrong.
+    pub(crate) const fn ran_out(&self) -> bool {
+        self.ran_out
+    }
+
+    /// How many bytes have not been read.
+    pub(crate) const fn remaining(&self) -> usize {
+        self.rest.len()
     }
 
     pub(crate) fn byte(&mut self) -> Option<u8> {
@@ -152,13 +166,19 @@ impl<'p> Reader<'p> {
     }
 
     pub(crate) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (array, rest) = self.rest.split_first_chunk()?;
+        let Some((array, rest)) = self.rest.split_first_chunk() else {
+            self.ran_out = true;
+            return None;
+        };
         self.rest = rest;
         Some(*array)
     }
 
     pub(crate) fn take(&mut self, len: u64) -> Option<&'p [u8]> {
-        let (taken, rest) = self.rest.split_at_checked(usize::try_from(len).ok()?)?;
+        let Some((taken, rest)) = self.rest.split_at_checked(usize::try_from(len).ok()?) else {
+            self.ran_out = true;
+            return None;
+        };
         self.rest = rest;
         Some(taken)
     }
@@ -238,7 +258,26 @@ pub(crate) fn write_value(output: &mut Vec<u8>, value: ValueRef<'_>) {
         ValueRef::String(text) => write_string(output, text.bytes(&mut [0; PRINTED_INTEGER])),
         ValueRef::List(list) => lists::write(output, list),
         ValueRef::Set(set) => sets::write(output, set),
-        ValueRef::Stream(stream) => streams::write(output, stream),
+        ValueRef::Stream(stream) => streams::write(output, stream, Version::Timed),
+    }
+}
+
+/// The number of a value's type in the files of Redis 7.0, and the value as these have it.
+pub(super) const fn saved_type(value: ValueRef<'_>) -> u8 {
+    match value {
+        ValueRef::String(_) => TYPE_STRING,
+        ValueRef::List(_) => TYPE_LIST,
+        ValueRef::Set(Set::Integers(_)) => TYPE_INTEGER_SET,
+        ValueRef::Set(_) => TYPE_SET,
+        ValueRef::Stream(_) => TYPE_OLD_STREAM,
+    }
+}
+
+pub(super) fn write_saved(output: &mut Vec<u8>, value: ValueRef<'_>) {
+    match value {
+        ValueRef::Set(set @ Set::Packed(_)) => sets::write_members(output, set),
+        ValueRef::Stream(stream) => streams::write(output, stream, Version::Counted),
+        other => write_value(output, other),
     }
 }
 
@@ -300,16 +339,26 @@ mod tests {
         payload
     }
 
-    fn parse_value(value: &[u8]) -> Result<Restored, PayloadError> {
-        Restored::parse(&with_footer(value, WRITTEN_VERSION))
+    /// The value of a payload, by itself.
+    fn parse(payload: &[u8]) -> Result<Restored<'static>, PayloadError> {
+        Restored::parse(payload).map(|restored| match restored {
+            Restored::String(text) => Restored::String(text.into_owned().into()),
+            Restored::List(list) => Restored::List(list),
+            Restored::Set(set) => Restored::Set(set),
+            Restored::Stream(stream) => Restored::Stream(stream),
+        })
+    }
+
+    fn parse_value(value: &[u8]) -> Result<Restored<'static>, PayloadError> {
+        parse(&with_footer(value, WRITTEN_VERSION))
     }
 
     fn dump_string(text: &[u8]) -> Vec<u8> {
         dump(ValueRef::String(Text::Fixed(text)))
     }
 
-    fn string(text: &[u8]) -> Restored {
-        Restored::String(text.to_vec())
+    fn string(text: &[u8]) -> Restored<'static> {
+        Restored::String(text.to_vec().into())
     }
 
     /// What DUMP replied on Redis 7.0, Redis 8.0 and Valkey 9.1, in this order.
@@ -388,7 +437,7 @@ mod tests {
                 (0..len).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
             for text in [same, mixed] {
                 assert!(
-                    Restored::parse(&dump_string(&text)) == Ok(Restored::String(text)),
+                    Restored::parse(&dump_string(&text)) == Ok(Restored::String(text.into())),
                     "{len} bytes"
                 );
             }
@@ -404,14 +453,10 @@ mod tests {
     #[test]
     fn versions_and_checksums_are_verified() {
         for version in [1, 9, 10, 11, 12, 80] {
-            assert_eq!(
-                Restored::parse(&with_footer(b"\x00\x01a", version)),
-                Ok(string(b"a")),
-                "{version}"
-            );
+            assert_eq!(parse(&with_footer(b"\x00\x01a", version)), Ok(string(b"a")), "{version}");
         }
         for version in [13, 79, 81, u16::MAX] {
-            let parsed = Restored::parse(&with_footer(b"\x00\x01a", version));
+            let parsed = parse(&with_footer(b"\x00\x01a", version));
             assert_eq!(parsed, Err(PayloadError::Footer), "{version}");
         }
         let payload = dump_string(b"some text that is long enough, long enough, long enough");
@@ -528,7 +573,9 @@ mod tests {
 
     fn check_size(value: &[u8]) {
         if let Ok(Restored::String(text)) = parse_value(value) {
-            assert!(text.capacity() <= (value.len() + VERSION_LEN + CHECKSUM_LEN) * 88);
+            assert!(
+                text.into_owned().capacity() <= (value.len() + VERSION_LEN + CHECKSUM_LEN) * 88
+            );
         }
     }
 }

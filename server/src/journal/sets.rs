@@ -36,12 +36,15 @@ pub(super) fn write(output: &mut Vec<u8>, set: &Set) {
             let (bytes, count) = packed.parts();
             write_string(output, &framed(bytes, count));
         }
-        Set::Table(_) => {
-            write_length(output, set.len() as u64);
-            for member in set.iter() {
-                write_string(output, member.bytes(&mut [0; LONGEST_INTEGER]));
-            }
-        }
+        Set::Table(_) => write_members(output, set),
+    }
+}
+
+/// Members one after the other, whatever form the set has.
+pub(super) fn write_members(output: &mut Vec<u8>, set: &Set) {
+    write_length(output, set.len() as u64);
+    for member in set.iter() {
+        write_string(output, member.bytes(&mut [0; LONGEST_INTEGER]));
     }
 }
 

@@ -26,7 +26,8 @@ const SAME_NAMES: i64 = 2;
 /// end how many elements there are.
 const AROUND_FIELDS: usize = 3;
 
-pub(super) fn write(output: &mut Vec<u8>, stream: &Stream) {
+/// In a version from `Version::Counted` on.
+pub(super) fn write(output: &mut Vec<u8>, stream: &Stream, version: Version) {
     let log = &stream.log;
     write_length(output, log.count_blocks() as u64);
     for block in log.blocks() {
@@ -42,7 +43,7 @@ pub(super) fn write(output: &mut Vec<u8>, stream: &Stream) {
     write_length(output, stream.groups.len() as u64);
     for (name, group) in stream.groups.iter() {
         write_string(output, name);
-        write_group(output, group);
+        write_group(output, group, version);
     }
 }
 
@@ -51,7 +52,7 @@ fn write_id(output: &mut Vec<u8>, id: Id) {
     write_length(output, id.sequence);
 }
 
-fn write_group(output: &mut Vec<u8>, group: &Group) {
+fn write_group(output: &mut Vec<u8>, group: &Group, version: Version) {
     write_id(output, group.last_id);
     write_length(output, group.read.unwrap_or(-1) as u64);
     write_length(output, group.count_pending() as u64);
@@ -64,7 +65,9 @@ fn write_group(output: &mut Vec<u8>, group: &Group) {
     for consumer in group.consumers() {
         write_string(output, &consumer.name);
         output.extend(consumer.seen_ms.to_le_bytes());
-        output.extend(consumer.active_ms.unwrap_or(-1).to_le_bytes());
+        if version >= Version::Timed {
+            output.extend(consumer.active_ms.unwrap_or(-1).to_le_bytes());
+        }
         write_length(output, consumer.count_pending() as u64);
         consumer.pending().for_each(|id| output.extend(id.to_bytes()));
     }

@@ -11,12 +11,14 @@ use crate::value::{TextBuffer, Value};
 pub(super) struct Entries {
     pages: Pages,
     values: Values,
+    /// What entries have that the present snapshot is done with, and all of them where there is none.
+    epoch: bool,
 }
 
 impl Entries {
     pub(super) fn add(&mut self, draft: Draft<'_>) -> Handle {
         let handle = self.pages.take(draft.slot_bytes());
-        draft.write(self.pages.get_mut(handle), &mut self.values);
+        draft.write(self.pages.get_mut(handle), &mut self.values, self.epoch);
         handle
     }
 
@@ -27,7 +29,7 @@ impl Entries {
             self.values.remove(number);
         }
         if slot.len() == draft.slot_bytes() {
-            draft.write(slot, &mut self.values);
+            draft.write(slot, &mut self.values, self.epoch);
             return handle;
         }
         self.pages.give_back(handle);
@@ -96,6 +98,19 @@ impl Entries {
         let bytes = kept.entry().inside().bytes(&mut [0; LONGEST_INTEGER]).to_vec();
         let content = Content::Outside(Value::String(TextBuffer::Growing(bytes)));
         self.add(Draft { content, ..kept.draft() })
+    }
+
+    /// A snapshot begins, which is done with none of the entries.
+    pub(super) const fn begin_epoch(&mut self) {
+        self.epoch = !self.epoch;
+    }
+
+    pub(super) fn is_done_with(&self, handle: Handle) -> bool {
+        entry::epoch(self.pages.get(handle)) == self.epoch
+    }
+
+    pub(super) fn be_done_with(&mut self, handle: Handle) {
+        entry::toggle_epoch(self.pages.get_mut(handle));
     }
 
     /// Gives memory back that is kept for what may come.

@@ -67,6 +67,8 @@ impl Form {
     const OUTSIDE: u8 = 2;
     const CONTENT: u8 = 3;
     const DEADLINE: u8 = 4;
+    /// What it means changes with each snapshot.
+    const EPOCH: u8 = 8;
 
     const fn content(self) -> u8 {
         self.0 & Self::CONTENT
@@ -74,6 +76,10 @@ impl Form {
 
     const fn has_deadline(self) -> bool {
         self.0 & Self::DEADLINE != 0
+    }
+
+    const fn epoch(self) -> bool {
+        self.0 & Self::EPOCH != 0
     }
 }
 
@@ -149,7 +155,7 @@ impl Draft<'_> {
     }
 
     /// Writes all parts into a slot of that size; what cannot lie there goes among the values.
-    pub(super) fn write(self, slot: &mut [u8], values: &mut Values) {
+    pub(super) fn write(self, slot: &mut [u8], values: &mut Values, epoch: bool) {
         let shape = self.shape();
         let content = match self.content {
             Content::Integer(integer) => {
@@ -176,7 +182,11 @@ impl Draft<'_> {
             usage: self.usage,
             text_length: shape.text_length as u16,
             key_length: if shape.has_long_key { LONG_KEY } else { shape.key_length as u8 },
-            form: Form(content | if shape.has_deadline { Form::DEADLINE } else { 0 }),
+            form: Form(
+                content
+                    | if shape.has_deadline { Form::DEADLINE } else { 0 }
+                    | if epoch { Form::EPOCH } else { 0 },
+            ),
         };
         put_word(slot, 0, head.to_word());
     }
@@ -198,6 +208,16 @@ pub(super) fn outside(slot: &[u8]) -> Option<u32> {
 pub(super) fn note_use(slot: &mut [u8], again: impl FnOnce(Usage) -> Usage) {
     let head = Head::of(slot);
     put_word(slot, 0, Head { usage: again(head.usage), ..head }.to_word());
+}
+
+/// Of which snapshot an entry is.
+pub(super) fn epoch(slot: &[u8]) -> bool {
+    Head::of(slot).form.epoch()
+}
+
+pub(super) fn toggle_epoch(slot: &mut [u8]) {
+    let head = Head::of(slot);
+    put_word(slot, 0, Head { form: Form(head.form.0 ^ Form::EPOCH), ..head }.to_word());
 }
 
 /// Changes a deadline that is there to another; whether that was all there was to do.

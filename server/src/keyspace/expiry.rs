@@ -79,6 +79,7 @@ impl Keyspace {
         txn.observe((sweep.wanted)());
         for key in &expired {
             txn.expire(key);
+            txn.end_unit();
         }
         (sweep.announce)(txn.take_notes());
         let is_worthwhile = is_moving || seen > 0 && expired.len() * WORTHWHILE >= seen;

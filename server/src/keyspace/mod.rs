@@ -3,12 +3,15 @@
 //! Nothing outside this module knows how keys are stored. Whoever wants at them takes a [`Txn`],
 //! which holds the shards it needs for as long as it lives.
 
+mod accounts;
 mod entries;
 mod entry;
+mod eviction;
 mod expiry;
 mod holding;
 mod notes;
 mod shard;
+mod snapshot;
 mod txn;
 mod usage;
 mod values;
@@ -19,7 +22,10 @@ mod whole;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard};
 
-pub(crate) use entry::{Entry, SHARE_OF_TABLE};
+use accounts::Accounts;
+pub(crate) use entry::{Content, Entry, SHARE_OF_TABLE};
+use eviction::Pool;
+pub(crate) use eviction::{Choice, Eviction, Order};
 pub(crate) use expiry::Sweep;
 pub(crate) use notes::{Note, Wanted};
 use shard::Shard;
@@ -28,6 +34,7 @@ pub(crate) use usage::{Counting, Usage};
 pub(crate) use waiting::{Awaited, Place, Ticket};
 pub(crate) use watching::{Watch, Watched};
 
+use crate::journal::log::Log;
 use crate::random::Random;
 use crate::storage::{KeyHasher, memory};
 
@@ -35,6 +42,10 @@ pub(crate) struct Keyspace {
     shards: Box<[Lockable]>,
     hasher: KeyHasher,
     databases: usize,
+    /// Who is told what commands have done.
+    pub(crate) log: Log,
+    accounts: Accounts,
+    pool: Pool,
     /// The shard that the sweeper goes on with.
     swept: AtomicUsize,
 }
@@ -68,6 +79,9 @@ impl Keyspace {
             shards: (0..shards).map(|_| Lockable::new()).collect(),
             hasher,
             databases,
+            log: Log::default(),
+            accounts: Accounts::new(shards),
+            pool: Pool::default(),
             swept: AtomicUsize::new(0),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::entries::Entries;
 use super::entry::{Draft, Entry, Kept};
+use super::snapshot::Walk;
 use super::usage::Usage;
 use super::waiting::Waiting;
 use super::watching::Watches;
@@ -15,6 +16,13 @@ pub(super) struct Shard {
     pub(super) counters: Counters,
     /// Who waits for keys or watches them, if anybody does.
     pub(super) interest: Option<Box<Interest>>,
+}
+
+/// What a shard has for one database.
+pub(super) struct Parts<'s> {
+    pub(super) database: &'s mut Database,
+    pub(super) counters: &'s mut Counters,
+    pub(super) interest: Option<&'s Interest>,
 }
 
 /// What others want of keys.
@@ -41,14 +49,16 @@ impl Counters {
 /// One database's entries in one shard.
 #[derive(Debug)]
 pub(super) struct Database {
-    table: Table,
-    entries: Entries,
+    pub(super) table: Table,
+    pub(super) entries: Entries,
     /// How many entries have a deadline.
     volatile: usize,
     /// The memory that the entries take.
     bytes: usize,
     /// Where the sweeper looked last.
     pub(super) sweep_at: u32,
+    /// Where a snapshot is that is not through yet.
+    pub(super) walk: Option<Box<Walk>>,
 }
 
 impl Shard {
@@ -76,14 +86,14 @@ impl Shard {
         self.databases = databases.into();
     }
 
-    /// A database with the counters of the shard, and what others want of its keys.
-    pub(super) fn parts(
-        &mut self,
-        index: usize,
-        hasher: &KeyHasher,
-    ) -> (&mut Database, &mut Counters, Option<&Interest>) {
+    /// A database with what the shard has beside it.
+    pub(super) fn parts(&mut self, index: usize, hasher: &KeyHasher) -> Parts<'_> {
         self.database_mut(index, hasher);
-        (&mut self.databases[index], &mut self.counters, self.interest.as_deref())
+        Parts {
+            database: &mut self.databases[index],
+            counters: &mut self.counters,
+            interest: self.interest.as_deref(),
+        }
     }
 
     pub(super) fn waiting(&self) -> Option<&Waiting> {
@@ -100,6 +110,10 @@ impl Shard {
         }
     }
 
+    pub(super) fn databases_mut(&mut self) -> &mut [Database] {
+        &mut self.databases
+    }
+
     pub(super) fn databases(&self) -> impl Iterator<Item = &Database> {
         self.databases.iter()
     }
@@ -113,7 +127,7 @@ impl Shard {
 impl Database {
     pub(super) fn new(hasher: &KeyHasher) -> Self {
         let (table, entries) = (Table::new(hasher.clone()), Entries::default());
-        Database { table, entries, volatile: 0, bytes: 0, sweep_at: 0 }
+        Database { table, entries, volatile: 0, bytes: 0, sweep_at: 0, walk: None }
     }
 
     pub(super) const fn len(&self) -> usize {

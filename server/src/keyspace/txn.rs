@@ -10,10 +10,11 @@ use super::Keyspace;
 use super::entry::{Content, Draft, Entry, Kept};
 use super::holding::{Holder, Several};
 use super::notes::{Note, Notes, Wanted};
-use super::shard::{Counters, Database, Interest, Shard};
+use super::shard::{Counters, Database, Interest, Parts, Shard};
 use super::usage::{Counting, Usage};
 use super::waiting::Place as Ready;
 use crate::config::EventClass;
+use crate::journal::effects::Effects;
 use crate::storage::Found;
 use crate::value::Value;
 
@@ -26,8 +27,13 @@ pub(crate) struct Txn<'a> {
     locked_key: LockedKey,
     pub(super) database: usize,
     pub(super) now_ms: i64,
+    /// What was to end up to here is over.
+    pub(super) expiry_ms: i64,
     uses: Uses,
     pub(super) notes: Notes,
+    effects: &'a mut Effects,
+    /// Whether anything was changed that counts.
+    has_changed: bool,
     /// Keys that somebody waits for, and under which something has come or gone, in this order.
     ready: Vec<Ready>,
 }
@@ -117,16 +123,46 @@ impl LockedKey {
 pub(crate) struct Run<'a> {
     keyspace: &'a Keyspace,
     held: Option<(usize, MutexGuard<'a, Shard>)>,
+    /// What has been done in the shard that is held.
+    effects: Effects,
+    /// Whether what is done is nobody's business: it comes from where it would go.
+    is_private: bool,
 }
 
 impl<'a> Run<'a> {
     pub(crate) const fn new(keyspace: &'a Keyspace) -> Self {
-        Run { keyspace, held: None }
+        Run { keyspace, held: None, effects: Effects::OFF, is_private: false }
+    }
+
+    /// One whose effects no log is told.
+    pub(crate) const fn private(keyspace: &'a Keyspace) -> Self {
+        Run { keyspace, held: None, effects: Effects::OFF, is_private: true }
+    }
+
+    pub(super) const fn keyspace(&self) -> &'a Keyspace {
+        self.keyspace
     }
 
     /// Lets others at the shard.
     pub(crate) fn release(&mut self) {
-        self.held = None;
+        self.tell();
+        if let Some((index, shard)) = self.held.take()
+            && self.keyspace.accounts.are_on()
+        {
+            self.keyspace.accounts.report_roughly(index, &shard);
+        }
+    }
+
+    /// Gives the log what has been done so far.
+    fn tell(&mut self) {
+        if !self.effects.is_empty() {
+            self.keyspace.log.append(&mut self.effects);
+        }
+    }
+
+    /// Shards have been locked, and with them whether there is a log.
+    fn listen(&mut self) {
+        self.effects.is_on = self.keyspace.log.is_on() && !self.is_private;
     }
 
     /// Locks the shards of these keys.
@@ -147,7 +183,7 @@ impl<'a> Run<'a> {
         shards.dedup();
         let mut txn = match shards[..] {
             [] => self.lock_none(scope),
-            [only] if !self.hold(only).any_reaches_beyond(only) => self.lock_one(only, scope),
+            [only] if !self.hold(only).0.any_reaches_beyond(only) => self.lock_one(only, scope),
             _ => self.lock_to_serve(shards, scope),
         };
         txn.prefetch(&hashes);
@@ -157,11 +193,12 @@ impl<'a> Run<'a> {
     pub(crate) fn lock_key(&mut self, key: &[u8], scope: Scope) -> Txn<'_> {
         let hash = self.keyspace.hash(key);
         let (keyspace, index) = (self.keyspace, self.keyspace.shard_of(hash));
-        if self.hold(index).reaches_beyond(index, key) {
+        if self.hold(index).0.reaches_beyond(index, key) {
             return self.lock_to_serve(vec![index], scope);
         }
-        let guards = Guards::One(index, self.hold(index));
-        Txn::new(keyspace, guards, LockedKey::new(key, hash), scope)
+        let (shard, effects) = self.hold(index);
+        let guards = Guards::One(index, shard);
+        Txn::new(keyspace, (guards, effects), LockedKey::new(key, hash), scope)
     }
 
     pub(crate) fn lock_all(&mut self, scope: Scope) -> Txn<'_> {
@@ -171,37 +208,62 @@ impl<'a> Run<'a> {
     /// Locks nothing: for commands that have nothing to do with keys.
     pub(crate) fn lock_none(&mut self, scope: Scope) -> Txn<'_> {
         self.release();
-        Txn::new(self.keyspace, Guards::None, LockedKey::NONE, scope)
+        self.listen();
+        Txn::new(self.keyspace, (Guards::None, &mut self.effects), LockedKey::NONE, scope)
     }
 
     pub(super) fn lock_one(&mut self, index: usize, scope: Scope) -> Txn<'_> {
         let keyspace = self.keyspace;
-        let guards = Guards::One(index, self.hold(index));
-        Txn::new(keyspace, guards, LockedKey::NONE, scope)
+        let (shard, effects) = self.hold(index);
+        let guards = Guards::One(index, shard);
+        Txn::new(keyspace, (guards, effects), LockedKey::NONE, scope)
     }
 
-    fn hold(&mut self, index: usize) -> &mut Shard {
+    fn hold(&mut self, index: usize) -> (&mut Shard, &mut Effects) {
         if self.held.as_ref().is_none_or(|(held, _)| *held != index) {
             self.release();
             self.held = Some((index, self.keyspace.lock_shard(index)));
+            self.listen();
         }
         match &mut self.held {
-            Some((_, shard)) => shard,
+            Some((_, shard)) => (shard, &mut self.effects),
             None => unreachable!("the shard was locked above"),
         }
     }
 
-    pub(super) fn lock_ascending<'t>(
+    pub(super) fn lock_ascending(
         &mut self,
         indices: impl Iterator<Item = usize>,
         scope: Scope,
-    ) -> Txn<'t>
-    where
-        'a: 't,
-    {
+    ) -> Txn<'_> {
         self.release();
-        let guards = Guards::Several(Several::lock(self.keyspace, indices));
-        Txn::new(self.keyspace, guards, LockedKey::NONE, scope)
+        let several = Several::lock(self.keyspace, indices);
+        self.take_several(several, scope)
+    }
+
+    /// Nothing else is held.
+    pub(super) fn take_several(&mut self, several: Several<'a>, scope: Scope) -> Txn<'_> {
+        self.listen();
+        let guards = Guards::Several(several);
+        Txn::new(self.keyspace, (guards, &mut self.effects), LockedKey::NONE, scope)
+    }
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+impl Drop for Txn<'_> {
+    /// What was done while several shards were held is told before anybody else gets them.
+    fn drop(&mut self) {
+        if matches!(self.guards, Guards::Several(_)) {
+            self.tell();
+            if self.keyspace.accounts.are_on() {
+                self.report_exactly();
+            }
+        }
     }
 }
 
@@ -237,15 +299,26 @@ impl Keyspace {
 }
 
 impl<'a> Txn<'a> {
-    const fn new(
+    fn new(
         keyspace: &'a Keyspace,
-        guards: Guards<'a>,
+        (guards, effects): (Guards<'a>, &'a mut Effects),
         locked_key: LockedKey,
         scope: Scope,
     ) -> Self {
         let Scope { database, now_ms, uses } = scope;
-        let notes = Notes::new();
-        Txn { keyspace, guards, locked_key, database, now_ms, uses, notes, ready: Vec::new() }
+        Txn {
+            keyspace,
+            guards,
+            locked_key,
+            database,
+            now_ms,
+            expiry_ms: now_ms,
+            uses,
+            notes: Notes::new(),
+            effects,
+            has_changed: false,
+            ready: Vec::new(),
+        }
     }
 
     /// A transaction within this one, which holds the same for somebody else's command.
@@ -258,7 +331,9 @@ impl<'a> Txn<'a> {
             Guards::Lent(holder) => Guards::Lent(&mut **holder),
         };
         let scope = Scope { database, now_ms: self.now_ms, uses };
-        let mut txn = Txn::new(self.keyspace, guards, LockedKey::NONE, scope);
+        let held = (guards, &mut *self.effects);
+        let mut txn = Txn::new(self.keyspace, held, LockedKey::NONE, scope);
+        txn.expiry_ms = self.expiry_ms;
         txn.observe(self.notes.wanted());
         txn
     }
@@ -269,6 +344,16 @@ impl Txn<'_> {
     /// Milliseconds since 1970; the same for as long as the transaction lives.
     pub(crate) const fn now_ms(&self) -> i64 {
         self.now_ms
+    }
+
+    /// Whether what has this deadline is over.
+    pub(crate) const fn is_over(&self, deadline_ms: i64) -> bool {
+        deadline_ms <= self.expiry_ms
+    }
+
+    /// Notes that something has changed although nothing may be counted.
+    pub(crate) const fn mark_changed(&mut self) {
+        self.has_changed = true;
     }
 
     pub(crate) const fn database(&self) -> usize {
@@ -315,6 +400,33 @@ impl Txn<'_> {
         !self.notes.is_empty()
     }
 
+    /// Whether a command has changed anything that counts, and there is a log to be told.
+    pub(crate) const fn is_to_be_told(&self) -> bool {
+        self.has_changed && self.effects.is_on
+    }
+
+    /// Whether there is a log to be told.
+    pub(crate) const fn has_log(&self) -> bool {
+        self.effects.is_on
+    }
+
+    /// Tells the log what does again what was done.
+    pub(crate) fn effect<'w>(&mut self, words: impl ExactSizeIterator<Item = &'w [u8]>) {
+        self.effects.add(self.database, words);
+    }
+
+    /// What follows is to be done even if what was done so far is not, and the other way round.
+    pub(crate) fn end_unit(&mut self) {
+        self.effects.end_unit();
+    }
+
+    /// Gives the log what has been done, which is whole.
+    pub(crate) fn tell(&mut self) {
+        if !self.effects.is_empty() {
+            self.keyspace.log.append(self.effects);
+        }
+    }
+
     /// What has been noted down so far.
     pub(crate) fn take_notes(&mut self) -> Vec<Note> {
         self.notes.take()
@@ -344,6 +456,7 @@ impl Txn<'_> {
 
     /// Only the sum over all shards is ever asked for.
     pub(crate) fn count_changes(&mut self, count: usize) {
+        self.has_changed |= count > 0;
         let changes = match &mut self.guards {
             Guards::None => return,
             Guards::One(_, shard) => &mut shard.counters.changes,
@@ -420,7 +533,7 @@ impl Txn<'_> {
         let mut slice = self.slice(hash);
         let found = slice.find(hash, key)?;
         slice.database.note_use(found, |usage| uses.note(usage, now_ms));
-        Some(slice.change().change_value(found, change))
+        Some(slice.change(found).change_value(found, change))
     }
 
     /// Changes a value in place that has memory of its own, as all but short texts have.
@@ -436,6 +549,7 @@ impl Txn<'_> {
         };
         slice.database.note_use(found, |usage| uses.note(usage, now_ms));
         // Neither its place nor its deadline changes.
+        slice.preserve(found);
         slice.database.change_large(found, change).map_or(Changed::Short, Changed::Done)
     }
 
@@ -475,7 +589,7 @@ impl Txn<'_> {
         };
         slice.note_change(key);
         slice.note_ready(key);
-        slice.change().remove(hash, found);
+        slice.change(found).remove(hash, found);
         true
     }
 
@@ -486,7 +600,7 @@ impl Txn<'_> {
         let found = slice.find(hash, key)?;
         slice.note_change(key);
         slice.note_ready(key);
-        Some(slice.change().take(hash, found))
+        Some(slice.change(found).take(hash, found))
     }
 
     /// Gives a key a deadline, or takes it away; false if there is no such key.
@@ -497,7 +611,7 @@ impl Txn<'_> {
             return false;
         };
         slice.note_change(key);
-        slice.change().set_deadline(found, deadline_ms);
+        slice.change(found).set_deadline(found, deadline_ms);
         true
     }
 
@@ -530,12 +644,12 @@ impl Txn<'_> {
 
     /// The slice of the selected database that holds what has this hash.
     fn slice(&mut self, hash: u64) -> Slice<'_> {
-        let (number, now_ms, hasher) = (self.database, self.now_ms, &self.keyspace.hasher);
+        let (number, expiry_ms, hasher) = (self.database, self.expiry_ms, &self.keyspace.hasher);
         let shard = shard_mut(self.keyspace, &mut self.guards, hash);
-        let (database, counters, interest) = shard.parts(number, hasher);
+        let Parts { database, counters, interest } = shard.parts(number, hasher);
         let (locked_key, notes) = (&mut self.locked_key, &mut self.notes);
-        let ready = &mut self.ready;
-        Slice { database, number, counters, interest, locked_key, now_ms, notes, ready }
+        let (ready, effects) = (&mut self.ready, &mut *self.effects);
+        Slice { database, number, counters, interest, locked_key, expiry_ms, notes, effects, ready }
     }
 
     /// Has what has these hashes brought near, all at the same time.
@@ -567,8 +681,9 @@ struct Slice<'t> {
     counters: &'t mut Counters,
     interest: Option<&'t Interest>,
     locked_key: &'t mut LockedKey,
-    now_ms: i64,
+    expiry_ms: i64,
     notes: &'t mut Notes,
+    effects: &'t mut Effects,
     ready: &'t mut Vec<Ready>,
 }
 
@@ -590,15 +705,23 @@ impl Slice<'_> {
 
     /// Removes an entry if its time is over; whether it was.
     fn expire(&mut self, hash: u64, found: Found, key: &[u8]) -> bool {
-        let is_expired = self.database.is_expired(found, self.now_ms);
+        let is_expired = self.database.is_expired(found, self.expiry_ms);
         if is_expired {
             self.counters.expired += 1;
             self.notes.event(EventClass::EXPIRED, "expired", self.number, key);
             self.note_change(key);
             self.note_ready(key);
-            self.change().remove(hash, found);
+            self.note_removal(key);
+            self.change(found).remove(hash, found);
         }
         is_expired
+    }
+
+    /// Tells the log of a key that no command has removed.
+    fn note_removal(&mut self, key: &[u8]) {
+        if self.effects.is_on {
+            self.effects.add(self.number, [&b"DEL"[..], key].into_iter());
+        }
     }
 
     /// Notes that something has come or gone under a key, if somebody waits for it.
@@ -624,10 +747,23 @@ impl Slice<'_> {
         self.notes.changed(key);
     }
 
-    /// The database, to be changed: what was known of places is no longer certain.
-    fn change(&mut self) -> &mut Database {
+    /// The database, for an entry of it to be changed: what was known of places is no longer certain.
+    fn change(&mut self, found: Found) -> &mut Database {
         self.locked_key.place = Place::Unknown;
+        self.preserve(found);
         self.database
+    }
+
+    fn add(&mut self, hash: u64, draft: Draft<'_>) {
+        self.locked_key.place = Place::Unknown;
+        self.database.insert(hash, draft);
+    }
+
+    /// An entry is about to change: a snapshot that is on its way gets it as it is.
+    fn preserve(&mut self, found: Found) {
+        if self.database.walk.is_some() {
+            self.database.preserve(found);
+        }
     }
 
     /// Stores an entry, whatever is there under its key.
@@ -647,8 +783,8 @@ impl Slice<'_> {
             self.notes.event(EventClass::NEW, "new", self.number, draft.key);
         }
         match found {
-            Some(found) => self.change().replace(found, draft),
-            None => self.change().insert(hash, draft),
+            Some(found) => self.change(found).replace(found, draft),
+            None => self.add(hash, draft),
         }
     }
 }
@@ -710,7 +846,7 @@ impl Txn<'_> {
 
     /// From here on, nothing is over whatever its deadline.
     pub(crate) const fn stop_expiry(&mut self) {
-        self.now_ms = i64::MIN;
+        self.expiry_ms = i64::MIN;
     }
 
     /// Whether any shard is held.

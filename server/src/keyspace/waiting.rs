@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Keyspace;
+use super::holding::{Holder, Several};
 use super::shard::Shard;
 use super::txn::{Run, Scope, Txn};
 
@@ -218,32 +219,30 @@ impl Txn<'_> {
         let awaited = queues.filter(|(_, queues)| queues.contains_key(&database));
         awaited.map(|(key, _)| key.clone()).collect()
     }
-
-    /// The shards that must be held, beside those that are, to serve whoever waits in them.
-    fn lacking(&self) -> Vec<usize> {
-        let held: Vec<usize> = self.indexed_shards().map(|(index, _)| index).collect();
-        let waiting = self.shards().filter_map(Shard::waiting);
-        let reach = waiting.flat_map(|waiting| waiting.reach.keys().copied());
-        reach.filter(|shard| !held.contains(shard)).collect()
-    }
 }
 
-impl<'a> Run<'a> {
+/// The shards that must be held, beside those that are, to serve whoever waits in them.
+fn lacking(several: &Several<'_>) -> Vec<usize> {
+    let held = || (0..several.count()).map(|place| several.at(place));
+    let waiting = held().filter_map(|(_, shard)| shard.waiting());
+    let reach = waiting.flat_map(|waiting| waiting.reach.keys().copied());
+    reach.filter(|shard| held().all(|(index, _)| index != *shard)).collect()
+}
+
+impl Run<'_> {
     /// Locks so many shards more than these that whoever waits in any of them can be served.
     ///
     /// Serving others belongs to the command that made it possible: nobody else may see what it has
     /// put there before.
-    pub(super) fn lock_to_serve<'t>(&mut self, mut shards: Vec<usize>, scope: Scope) -> Txn<'t>
-    where
-        'a: 't,
-    {
+    pub(super) fn lock_to_serve(&mut self, mut shards: Vec<usize>, scope: Scope) -> Txn<'_> {
+        self.release();
         loop {
             shards.sort_unstable();
             shards.dedup();
-            let txn = self.lock_ascending(shards.iter().copied(), scope);
-            let lacking = txn.lacking();
+            let several = Several::lock(self.keyspace(), shards.iter().copied());
+            let lacking = lacking(&several);
             if lacking.is_empty() {
-                return txn;
+                return self.take_several(several, scope);
             }
             shards.extend(lacking);
         }

@@ -9,7 +9,7 @@ impl Txn<'_> {
     pub(crate) fn for_each(&self, mut visit: impl FnMut(Entry<'_>)) {
         for shard in self.shards() {
             let entries = shard.database(self.database).into_iter().flat_map(Database::iter);
-            entries.filter(|entry| !entry.is_expired(self.now_ms)).for_each(&mut visit);
+            entries.filter(|entry| !entry.is_expired(self.expiry_ms)).for_each(&mut visit);
         }
     }
 
@@ -70,9 +70,9 @@ impl Txn<'_> {
     /// are the shard, the rest is the place in its table.
     /// Keys whose time is over are removed.
     pub(crate) fn scan(&mut self, cursor: u64, mut visit: impl FnMut(Entry<'_>)) -> u64 {
-        let (now_ms, mut expired) = (self.now_ms, Vec::new());
+        let (expiry_ms, mut expired) = (self.expiry_ms, Vec::new());
         let next = self.visit_at(cursor, |entry| {
-            if entry.is_expired(now_ms) {
+            if entry.is_expired(expiry_ms) {
                 expired.push(Box::<[u8]>::from(entry.key()));
             } else {
                 visit(entry);
@@ -141,10 +141,21 @@ impl Txn<'_> {
             let database = shard.database_mut(database, &keyspace.hasher);
             let emptied = std::mem::replace(database, Database::new(&keyspace.hasher));
             removed += emptied.len();
+            database.succeed(emptied);
         });
         self.note_all_ready(database);
         self.count_changes(removed);
         removed
+    }
+
+    /// Empties all databases.
+    pub(crate) fn flush_all(&mut self) {
+        let home = self.database;
+        for database in 0..self.keyspace.databases {
+            self.select(database);
+            self.flush();
+        }
+        self.select(home);
     }
 
     pub(crate) fn swap(&mut self, one: usize, other: usize) {

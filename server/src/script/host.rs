@@ -238,6 +238,11 @@ impl<'h, 'c> ScriptHost<'h, 'c> {
         if self.flags.contains(ScriptFlags::NO_WRITES) && row.command.flags.intersects(writes) {
             return Err(Raised::reply("Write commands are not allowed from read-only scripts."));
         }
+        let is_bound = !self.flags.contains(ScriptFlags::ALLOW_OOM) && !self.has_written;
+        let takes_memory = row.command.flags.contains(CommandFlags::DENYOOM);
+        if takes_memory && is_bound && self.call.session.is_out_of_memory {
+            return Err(Raised::reply("OOM command not allowed when used memory > 'maxmemory'."));
+        }
         Ok(row)
     }
 

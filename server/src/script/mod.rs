@@ -103,6 +103,11 @@ impl Scripts {
         self.state.lock().expect("nothing panics while it holds the scripts")
     }
 
+    /// What all libraries were loaded from.
+    pub(crate) fn library_codes(&self) -> Vec<Arc<[u8]>> {
+        self.state().libraries.all().map(|library| Arc::clone(&library.code)).collect()
+    }
+
     /// Shows others what there is now.
     pub(crate) fn note(&self, state: &State) {
         let vm_bytes = state.vm.as_ref().map_or(0, Vm::bytes);
@@ -204,14 +209,28 @@ impl State {
 /// Whether a request that runs a script or function may change anything. What is not known for
 /// now counts as if it might.
 pub(crate) fn may_write(scripts: &Scripts, args: Args<'_>) -> bool {
-    let (state, what) = (scripts.state.try_lock().ok(), args.at(1));
-    let flags = match &*args.at(0).to_ascii_lowercase() {
-        b"eval" => shebang::parse(what).ok().map(|(flags, _)| flags),
-        b"evalsha" => state.and_then(|state| Some(state.cache.get(Sha::parse(what)?)?.flags)),
-        b"fcall" => state.and_then(|state| Some(state.libraries.function(what)?.0.flags)),
-        _ => return false,
-    };
-    flags.is_none_or(|flags| !flags.contains(ScriptFlags::NO_WRITES))
+    let name = args.at(0);
+    let is_read_only = name.len() > 3 && name[name.len() - 3..].eq_ignore_ascii_case(b"_ro");
+    let flags = known_flags(scripts, args);
+    !is_read_only && flags.is_none_or(|flags| !flags.contains(ScriptFlags::NO_WRITES))
+}
+
+/// Whether a request runs a script or function that says it may take memory: whoever says nothing is looked at as it
+/// runs.
+pub(crate) fn takes_memory(scripts: &Scripts, args: Args<'_>) -> bool {
+    let harmless = ScriptFlags::UNDECLARED | ScriptFlags::ALLOW_OOM | ScriptFlags::NO_WRITES;
+    known_flags(scripts, args).is_some_and(|flags| !flags.intersects(harmless))
+}
+
+/// What a script or function says of itself, as far as it is known.
+fn known_flags(scripts: &Scripts, args: Args<'_>) -> Option<ScriptFlags> {
+    let (state, what) = (scripts.state.try_lock().ok(), args.get(1)?);
+    match &*args.at(0).to_ascii_lowercase() {
+        b"eval" | b"eval_ro" => shebang::parse(what).ok().map(|(flags, _)| flags),
+        b"evalsha" | b"evalsha_ro" => Some(state?.cache.get(Sha::parse(what)?)?.flags),
+        b"fcall" | b"fcall_ro" => Some(state?.libraries.function(what)?.0.flags),
+        _ => None,
+    }
 }
 
 /// What a script may do that was called this way.

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Scratch, memory_of, parse};
 
-const REDLET: &str = env!("CARGO_BIN_EXE_redlet");
+pub(super) const REDLET: &str = env!("CARGO_BIN_EXE_redlet");
 
 /// A port that nobody listens on, below those that the system gives to clients.
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     loop {
         let offset = NEXT.fetch_add(1, Ordering::Relaxed) + (std::process::id() % 900) as u16;
@@ -24,16 +24,23 @@ fn free_port() -> u16 {
     }
 }
 
+/// The program, with nothing that it would leave where the tests are run.
+fn redlet() -> Command {
+    let mut command = Command::new(REDLET);
+    command.env("REDLET_DEFAULTS", "--save ''");
+    command
+}
+
 fn run(arguments: &[&str]) -> Output {
-    Command::new(REDLET).args(arguments).stdin(Stdio::null()).output().expect("redlet was built")
+    redlet().args(arguments).stdin(Stdio::null()).output().expect("redlet was built")
 }
 
 /// A server that runs until it is told to end, or until its test does.
-struct Running(Child);
+pub(super) struct Running(Child);
 
 impl Running {
     /// Starts it, and returns once it says that it listens on so many addresses.
-    fn start(command: &mut Command, addresses: usize) -> Running {
+    pub(super) fn start(command: &mut Command, addresses: usize) -> Running {
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("redlet was built");
         let mut output = BufReader::new(child.stdout.take().expect("it is piped"));
@@ -50,8 +57,8 @@ impl Running {
         Running(child)
     }
 
-    fn with(arguments: &[&str]) -> Running {
-        Running::start(Command::new(REDLET).args(arguments), 1)
+    pub(super) fn with(arguments: &[&str]) -> Running {
+        Running::start(redlet().args(arguments), 1)
     }
 
     fn signal(&self, name: &str) {
@@ -60,7 +67,7 @@ impl Running {
         assert!(sent.expect("there is a kill command").success());
     }
 
-    fn wait(&mut self) -> ExitStatus {
+    pub(super) fn wait(&mut self) -> ExitStatus {
         let begin = Instant::now();
         loop {
             if let Some(status) = self.0.try_wait().expect("it is our child") {
@@ -145,9 +152,7 @@ fn what_it_cannot_do_it_says_in_one_sentence() {
         (&["--port", "0", "--dir", "/no/such/directory"], &["/no/such/directory"]),
         (&["--port", "0", "--unixsocket", "/no/such/directory/s"], &["/no/such/directory/s"]),
         (&["--port", "0", "--logfile", "/no/such/directory/l"], &["/no/such/directory/l"]),
-        (&["--appendonly", "yes"], &["appendonly", "memory"]),
-        (&["--save", "900", "1"], &["save", "memory"]),
-        (&["--maxmemory", "1gb"], &["maxmemory"]),
+        (&["--tls-port", "6380"], &["tls-port", "plain TCP"]),
         (&["--bind", "203.0.113.7"], &["203.0.113.7", "--bind"]),
     ] {
         let output = run(arguments);
@@ -167,7 +172,7 @@ fn signals_end_it_cleanly() {
         let scratch = Scratch::new();
         let (socket, pid_file) = (scratch.path("socket"), scratch.path("pid"));
         let port = free_port().to_string();
-        let mut command = Command::new(REDLET);
+        let mut command = redlet();
         command.args(["--port", &port]).arg("--unixsocket").arg(&socket);
         let mut server = Running::start(command.arg("--pidfile").arg(&pid_file), 2);
         let pid = std::fs::read_to_string(&pid_file).unwrap();
@@ -187,6 +192,17 @@ fn a_client_ends_it_cleanly() {
     let mut server = Running::with(&["--port", &port.to_string()]);
     assert_eq!(call(on_port(port), "SHUTDOWN NOSAVE"), "(end)");
     assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn all_addresses_of_both_kinds_can_be_served_on_at_once() {
+    for addresses in [&["*", "-::*"][..], &["-::*", "*"]] {
+        let port = free_port();
+        let mut command = redlet();
+        command.args(["--port", &port.to_string(), "--bind"]).args(addresses);
+        let _server = Running::start(&mut command, 1);
+        assert_eq!(call(on_port(port), "PING"), "PONG", "{addresses:?}");
+    }
 }
 
 #[test]
@@ -217,6 +233,32 @@ fn the_command_line_wins_over_the_file() {
 }
 
 #[test]
+fn the_environment_has_defaults_that_everything_else_wins_over() {
+    let scratch = Scratch::new();
+    let file = scratch.path("redis.conf");
+    let port = free_port();
+    std::fs::write(&file, "hz 22\nmaxclients 22\n").unwrap();
+    let mut command = Command::new(REDLET);
+    command.env(
+        "REDLET_DEFAULTS",
+        "--bind 127.0.0.1 -::1 --protected-mode no --hz 11 --maxclients 11",
+    );
+    command.arg(&file).args(["--port", &port.to_string(), "--hz", "33"]);
+    let _server = Running::start(&mut command, 1);
+    let mut client = on_port(port);
+    assert_eq!(call(&mut client, "CONFIG GET protected-mode"), "[protected-mode, no]");
+    assert_eq!(call(&mut client, "CONFIG GET bind"), "[bind, 127.0.0.1 -::1]");
+    assert_eq!(call(&mut client, "CONFIG GET maxclients"), "[maxclients, 22]");
+    assert_eq!(call(&mut client, "CONFIG GET hz"), "[hz, 33]");
+    for (text, word) in [("--no-such-thing 1", "no-such-thing"), ("redis.conf", "--name value")] {
+        let output = Command::new(REDLET).env("REDLET_DEFAULTS", text).output().unwrap();
+        let sentence = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(sentence.contains("REDLET_DEFAULTS") && sentence.contains(word), "{sentence}");
+    }
+}
+
+#[test]
 fn a_configuration_may_come_from_standard_input() {
     let port = free_port();
     let mut command = Command::new("sh");
@@ -229,7 +271,7 @@ fn a_configuration_may_come_from_standard_input() {
 #[test]
 fn relative_paths_start_from_its_directory() {
     let scratch = Scratch::new();
-    let mut command = Command::new(REDLET);
+    let mut command = redlet();
     command.args(["--port", "0", "--unixsocket", "here", "--logfile", "log", "--dir"]);
     let mut child = command.arg(scratch.directory()).spawn().map(Running).unwrap();
     let begin = Instant::now();
@@ -250,7 +292,7 @@ fn it_answers_soon_and_is_small() {
     for _ in 0..10 {
         let port = free_port();
         let begin = Instant::now();
-        let mut command = Command::new(REDLET);
+        let mut command = redlet();
         command.args(["--port", &port.to_string()]).stdout(Stdio::null());
         let server = Running(command.spawn().unwrap());
         let mut client = loop {

@@ -286,14 +286,15 @@ async fn what_a_builder_cannot_do_is_said_in_a_sentence() {
         ("maxclients", "-1"),
         ("databases", "0"),
         ("port", "65536"),
-        ("appendonly", "yes"),
-        ("maxmemory", "100mb"),
+        ("maxmemory", "much"),
         ("unixsocketperm", "9"),
     ] {
         let sentence = refusal(with(name, value)).await;
         assert!(sentence.contains(name) && sentence.contains(' '), "{name} {value}: {sentence}");
         assert!(!sentence.contains('\n'), "{sentence}");
     }
+    let nowhere = refusal(with("appendonly", "yes")).await;
+    assert!(nowhere.contains("'dir'"), "{nowhere}");
     let first = refusal(with("first-mistake", "1").parameter("second-mistake", "2")).await;
     assert!(first.contains("first-mistake") && !first.contains("second-mistake"), "{first}");
 }

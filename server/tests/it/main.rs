@@ -17,6 +17,8 @@ mod lifecycle;
 mod memory;
 mod scan;
 mod scripts;
+#[cfg(feature = "cli")]
+mod sending;
 mod start_time;
 mod streams;
 mod subscribers;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use checks::client::CheckedClient;
 use checks::wire::encode;
-use checks::{Choices, configuration, glob, grammar, payload, values, wire};
+use checks::{Choices, configuration, glob, grammar, payload, stream_ids, streams, values, wire};
 use random::Random;
 
 /// The variable that names the one case to run.
@@ -184,6 +184,41 @@ fn whatever_is_restored_is_a_value_like_any_other() {
             random
                 .mutate(&mut dumped, &[b"\xc3", b"\x80\xff\xff\xff\xff", b"\x81", b"\xe0\xff\xff"]);
             payload::check_value(&mut client, &dumped);
+        }
+    });
+}
+
+#[test]
+fn whatever_is_restored_is_a_stream_like_any_other() {
+    run("whatever_is_restored_is_a_stream_like_any_other", 600, |random| {
+        let mut client = CheckedClient::with_debug();
+        for _ in 0..10 {
+            let mut value = streams::value(random);
+            if random.once_in(3) {
+                random.mutate(&mut value, &[b"\x81", b"\xff", b"\0", b"\x80\xff\xff\xff\xff"]);
+            }
+            streams::check_value(&mut client, &value, random);
+        }
+    });
+}
+
+#[test]
+fn ids_of_entries_are_numbers_of_128_bits() {
+    run("ids_of_entries_are_numbers_of_128_bits", 100_000, |random| {
+        let (last, now_ms) = (stream_ids::id(random), random.number() >> random.below(64));
+        stream_ids::check_id(last);
+        stream_ids::check_text(&stream_ids::text(random), last.1, last, now_ms);
+    });
+}
+
+#[test]
+fn ranges_of_entries_have_what_is_between_their_bounds() {
+    run("ranges_of_entries_have_what_is_between_their_bounds", 600, |random| {
+        let mut client = CheckedClient::new();
+        for _ in 0..10 {
+            let ids: Vec<_> = (0..random.below(12)).map(|_| stream_ids::id(random)).collect();
+            let (start, end) = (stream_ids::text(random), stream_ids::text(random));
+            stream_ids::check_range(&mut client, &ids, &start, &end);
         }
     });
 }

@@ -95,6 +95,15 @@ impl Groups {
         true
     }
 
+    /// Changes consumers in ways that take no memory, in the order of groups and of their names.
+    pub(crate) fn for_each_consumer(&mut self, mut change: impl FnMut(&mut Consumer)) {
+        for group in self.by_name.values_mut() {
+            for number in group.by_name.values() {
+                group.consumers[number.0 as usize].iter_mut().for_each(&mut change);
+            }
+        }
+    }
+
     /// Changes a group, if it is there.
     pub(crate) fn change<R>(
         &mut self,

@@ -18,6 +18,13 @@ const FIRST_REQUESTS: &[&[&str]] = &[
     &["APPEND", "grown", " in two steps"],
     &["SET", "", "the empty key"],
     &["SET", "float", "3.25"],
+    &["RPUSH", "list", "one", "2", "three"],
+    &["SADD", "set", "one", "2", "three"],
+    &["XADD", "stream", "5-1", "field", "value"],
+    &["XADD", "stream", "5-2", "field", "12", "other", ""],
+    &["XADD", "stream", "1700000000000-0", "field", "value"],
+    &["XGROUP", "CREATE", "stream", "group", "0"],
+    &["XREADGROUP", "GROUP", "group", "consumer", "COUNT", "2", "STREAMS", "stream", ">"],
 ];
 
 pub struct CheckedClient {

@@ -26,8 +26,26 @@ const MORE: &[(&str, &str)] = &[
 ];
 
 const KEYS: &[&str] = &[
-    "integer", "short", "12", "long", "expiring", "grown", "", "float", "a", "b", "c", "{tag}a",
-    "\r\n\0",
+    "integer", "short", "12", "long", "expiring", "grown", "", "float", "list", "set", "stream",
+    "a", "b", "c", "{tag}a", "\r\n\0",
+];
+/// Of entries of streams.
+const IDS: &[&str] = &[
+    "0",
+    "5-1",
+    "5-2",
+    "5",
+    "(5-1",
+    "-",
+    "+",
+    "$",
+    ">",
+    "*",
+    "5-*",
+    "1700000000000-*",
+    "18446744073709551615-18446744073709551615",
+    "(18446744073709551615-18446744073709551615",
+    "18446744073709551616-0",
 ];
 const INTEGERS: &[&str] = &[
     "0",
@@ -292,6 +310,10 @@ fn value(choices: &mut impl Choices, name: &str) -> Vec<u8> {
         "serialized-value" => return payload(choices),
         _ if choices.once_in(8) => choices.pick(&pools),
         "pattern" => PATTERNS,
+        "group" => &["group", "group", "12"],
+        "consumer" => &["consumer", "consumer", "another"],
+        "id" | "last-id" | "max-deleted-id" => IDS,
+        "start" | "end" | "threshold" => choices.pick(&[INTEGERS, IDS]),
         "parameter" => choices.pick(&[SETTINGS, PATTERNS]),
         "increment" => choices.pick(&[INTEGERS, FLOATS]),
         "value" | "text" | "message" => choices.pick(&[TEXTS, INTEGERS, FLOATS]),

@@ -11,6 +11,11 @@ pub mod glob;
 pub mod grammar;
 pub mod payload;
 pub mod replies;
+/// What the integration tests put streams together with.
+#[path = "../../it/streams/format.rs"]
+pub mod stream_format;
+pub mod stream_ids;
+pub mod streams;
 pub mod values;
 pub mod wire;
 

@@ -1,0 +1,349 @@
+//! The files of the log: what they are, beginning one, and going over from old ones to a new base.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::manifest::{Manifest, Part};
+use super::saving::{Draft, Manner, What, header, temporary, trouble};
+use super::writer::{Policy, Writer};
+use crate::clock::Stopwatch;
+use crate::config::Param;
+use crate::engine::Engine;
+use crate::journal::disk::DiskFile;
+use crate::keyspace::Txn;
+
+/// What is known of the log's files.
+#[derive(Debug, Default)]
+pub(crate) struct Appending {
+    manifest: Mutex<Manifest>,
+    /// The increment that is written and not in the manifest, as the base that it belongs to is not there yet.
+    unlisted: Mutex<Option<Part>>,
+    /// How often another increment was begun.
+    turns: AtomicU64,
+    pub(crate) base_bytes: AtomicU64,
+    pub(crate) current_bytes: AtomicU64,
+    pub(crate) is_write_ok: AtomicBool,
+    /// Whether what was written may not be in the files after all.
+    is_in_doubt: AtomicBool,
+    problem: Mutex<String>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Appending {
+    pub(super) fn manifest(&self) -> MutexGuard<'_, Manifest> {
+        self.manifest.lock().expect(NOBODY_PANICS)
+    }
+
+    pub(super) fn grow(&self, bytes: u64) {
+        self.current_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The log has to be written anew before it can be relied on.
+    pub(super) fn doubt(&self) {
+        self.is_in_doubt.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.is_in_doubt.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn note_problem(&self, problem: &str) {
+        problem.clone_into(&mut self.problem.lock().expect(NOBODY_PANICS));
+    }
+
+    /// What went wrong the last time.
+    pub(crate) fn problem(&self) -> String {
+        self.problem.lock().expect(NOBODY_PANICS).clone()
+    }
+
+    /// Begins the next increment; what is written from now on goes there.
+    pub(super) fn begin_increment(&self, engine: &Engine) -> Result<Box<dyn DiskFile>, String> {
+        let place = Place::of(engine)?;
+        let mut manifest = self.manifest().clone();
+        if let Some(unlisted) = &mut *self.unlisted.lock().expect(NOBODY_PANICS) {
+            manifest.increments.push(unlisted.clone());
+            let (part, file) = place.create_increment(engine, &manifest)?;
+            let old = place.directory.join(&std::mem::replace(unlisted, part).name);
+            engine.durability.disk.remove(&old).map_err(trouble("remove", &old))?;
+            self.turns.fetch_add(1, Ordering::SeqCst);
+            return Ok(file);
+        }
+        let (part, file) = place.create_increment(engine, &manifest)?;
+        manifest.increments.push(part);
+        place.write_manifest(engine, &manifest)?;
+        *self.manifest() = manifest;
+        self.turns.fetch_add(1, Ordering::SeqCst);
+        Ok(file)
+    }
+
+    /// Begins an increment that counts only once there is a base for it: the files that there are belong to another time.
+    pub(super) fn begin_unlisted(&self, engine: &Engine) -> Result<Box<dyn DiskFile>, String> {
+        let place = Place::of(engine)?;
+        let disk = &*engine.durability.disk;
+        disk.create_directory(&place.directory).map_err(trouble("create", &place.directory))?;
+        let manifest = place.read_manifest(engine)?.unwrap_or_default();
+        let (part, file) = place.create_increment(engine, &manifest)?;
+        *self.manifest() = manifest;
+        *self.unlisted.lock().expect(NOBODY_PANICS) = Some(part);
+        Ok(file)
+    }
+
+    pub(super) fn turns(&self) -> u64 {
+        self.turns.load(Ordering::SeqCst)
+    }
+
+    /// Returns once so many increments have been begun.
+    pub(super) fn wait_for_turn(&self, turn: u64) -> Result<(), String> {
+        const LOOK_AGAIN: Duration = Duration::from_millis(1);
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let watch = Stopwatch::start();
+        while self.turns() < turn {
+            if watch.elapsed() > PATIENCE {
+                return Err("the increment that is to follow it could not be begun".to_owned());
+            }
+            std::thread::park_timeout(LOOK_AGAIN);
+        }
+        Ok(())
+    }
+
+    /// A new base has everything up to the increment that was begun with it; what was there before is not needed any
+    /// more.
+    pub(super) fn replace_base(
+        &self,
+        engine: &Engine,
+        draft: &Path,
+        bytes: u64,
+    ) -> Result<(), String> {
+        let (place, disk) = (Place::of(engine)?, &*engine.durability.disk);
+        let mut manifest = self.manifest().clone();
+        let base = manifest.next_base(&place.name, engine.config.enabled(Param::AofUseRdbPreamble));
+        let path = place.directory.join(&base.name);
+        disk.rename(draft, &path).map_err(trouble("give its name to", &path))?;
+        disk.sync_directory(&place.directory)
+            .map_err(trouble("bring to the disk", &place.directory))?;
+        let unlisted = self.unlisted.lock().expect(NOBODY_PANICS).take();
+        let kept = match unlisted {
+            None if engine.keyspace.log.is_on() => manifest.increments.pop(),
+            unlisted => unlisted,
+        };
+        manifest.history.extend(manifest.base.replace(base));
+        manifest.history.append(&mut manifest.increments);
+        manifest.increments.extend(kept);
+        place.write_manifest(engine, &manifest)?;
+        let increments: u64 =
+            manifest.increments.iter().map(|part| place.length(engine, part)).sum();
+        self.base_bytes.store(bytes, Ordering::Relaxed);
+        self.current_bytes.store(bytes + increments, Ordering::Relaxed);
+        self.is_in_doubt.store(false, Ordering::SeqCst);
+        if !engine.config.enabled(Param::AofDisableAutoGc) {
+            place.remove_history(engine, &mut manifest)?;
+        }
+        *self.manifest() = manifest;
+        Ok(())
+    }
+
+    /// Goes on with the log that was loaded, or begins one with what there is.
+    pub(super) fn open(
+        &self,
+        engine: &Arc<Engine>,
+        manifest: Option<Manifest>,
+    ) -> Result<(), String> {
+        let place = Place::of(engine)?;
+        let mut manifest = match manifest {
+            Some(manifest) => manifest,
+            None => place.begin(engine)?,
+        };
+        place.remove_history(engine, &mut manifest)?;
+        let base_bytes = manifest.base.iter().map(|part| place.length(engine, part)).sum::<u64>();
+        let increments =
+            manifest.increments.iter().map(|part| place.length(engine, part)).sum::<u64>();
+        *self.manifest() = manifest.clone();
+        let (file, length) = match manifest.increments.last() {
+            Some(part) => {
+                let path = place.directory.join(&part.name);
+                tracing::info!("Opening AOF incr file {} on server start", part.name);
+                let file = engine.durability.disk.append(&path).map_err(trouble("open", &path))?;
+                (file, place.length(engine, part))
+            }
+            None => (self.begin_increment(engine)?, 0),
+        };
+        self.base_bytes.store(base_bytes, Ordering::Relaxed);
+        self.current_bytes.store(base_bytes + increments, Ordering::Relaxed);
+        self.start(engine, file, length)
+    }
+
+    /// Has a thread write from now on. Nothing has been executed since the log was loaded, or all shards are held.
+    pub(super) fn start(
+        &self,
+        engine: &Arc<Engine>,
+        file: Box<dyn DiskFile>,
+        length: u64,
+    ) -> Result<(), String> {
+        self.is_write_ok.store(true, Ordering::Relaxed);
+        engine.keyspace.log.open();
+        let writer = Writer::new(Arc::clone(engine), file, length);
+        let thread = std::thread::Builder::new().name("redlet-log".to_owned());
+        let thread = thread.spawn(|| writer.run());
+        let thread = thread.map_err(|error| format!("no thread to write the log: {error}"))?;
+        *self.thread.lock().expect(NOBODY_PANICS) = Some(thread);
+        engine.keyspace.log.be_strict(Policy::of(engine) == Policy::Always);
+        engine.keyspace.log.turn_on(true);
+        Ok(())
+    }
+
+    /// Writes what there is, and returns once it is on the disk.
+    pub(super) fn finish(&self, engine: &Engine) {
+        engine.keyspace.log.close();
+        let thread = self.thread.lock().expect(NOBODY_PANICS).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread that wrote the log panicked");
+        }
+    }
+}
+
+const NOBODY_PANICS: &str = "nothing panics while it looks at the files of the log";
+
+/// Where the log's files are, and what their names begin with.
+pub(super) struct Place {
+    pub(super) directory: PathBuf,
+    pub(super) name: String,
+}
+
+impl Place {
+    pub(super) fn of(engine: &Engine) -> Result<Self, String> {
+        let directory =
+            engine.snapshot_path()?.with_file_name(&*engine.config.text(Param::AppendDirname));
+        Ok(Place { directory, name: engine.config.text(Param::AppendFilename).to_string() })
+    }
+
+    pub(super) fn manifest_path(&self) -> PathBuf {
+        self.directory.join(format!("{}.manifest", self.name))
+    }
+
+    pub(super) fn length(&self, engine: &Engine, part: &Part) -> u64 {
+        engine.durability.disk.length(&self.directory.join(&part.name)).unwrap_or(0)
+    }
+
+    fn create_increment(
+        &self,
+        engine: &Engine,
+        manifest: &Manifest,
+    ) -> Result<(Part, Box<dyn DiskFile>), String> {
+        let part = manifest.next_increment(&self.name);
+        let path = self.directory.join(&part.name);
+        let file = engine.durability.disk.create(&path).map_err(trouble("create", &path))?;
+        Ok((part, file))
+    }
+
+    /// The manifest that is there, if one is.
+    pub(super) fn read_manifest(&self, engine: &Engine) -> Result<Option<Manifest>, String> {
+        let (path, disk) = (self.manifest_path(), &*engine.durability.disk);
+        if !disk.exists(&path) {
+            return Ok(None);
+        }
+        let mut text = String::new();
+        let mut file = disk.read(&path).map_err(trouble("read", &path))?;
+        file.read_to_string(&mut text).map_err(trouble("read", &path))?;
+        let manifest = Manifest::parse(&text);
+        manifest.map(Some).map_err(|problem| {
+            format!(
+                "{}: {problem}. Mend the file by hand, or put back a copy of the whole directory; nothing was changed",
+                path.display()
+            )
+        })
+    }
+
+    /// The one file that logs were before Redis 7 becomes the base of one of several.
+    pub(super) fn adopt_old(&self, engine: &Engine) -> Result<Option<Manifest>, String> {
+        let disk = &*engine.durability.disk;
+        if !disk.exists(&self.old_path()) {
+            return Ok(None);
+        }
+        disk.create_directory(&self.directory).map_err(trouble("create", &self.directory))?;
+        let part = Part { name: self.name.clone(), sequence: 1 };
+        let manifest = Manifest { base: Some(part), ..Manifest::default() };
+        self.write_manifest(engine, &manifest)?;
+        self.move_old(engine, &manifest)?;
+        Ok(Some(manifest))
+    }
+
+    /// Moves the old file to where its manifest says it is, unless it is there.
+    pub(super) fn move_old(&self, engine: &Engine, manifest: &Manifest) -> Result<(), String> {
+        let (disk, old) = (&*engine.durability.disk, self.old_path());
+        let path = self.directory.join(&self.name);
+        let is_base = manifest.base.as_ref().is_some_and(|base| base.name == self.name);
+        if !is_base || disk.exists(&path) || !disk.exists(&old) {
+            return Ok(());
+        }
+        disk.rename(&old, &path).map_err(trouble("move to its directory", &old))?;
+        disk.sync_directory(&self.directory)
+            .map_err(trouble("bring to the disk", &self.directory))?;
+        tracing::info!("Successfully migrated an old-style AOF into {}", path.display());
+        Ok(())
+    }
+
+    fn old_path(&self) -> PathBuf {
+        self.directory.with_file_name(&self.name)
+    }
+
+    /// Makes the base of a new log out of what there is.
+    fn begin(&self, engine: &Arc<Engine>) -> Result<Manifest, String> {
+        let disk = &*engine.durability.disk;
+        disk.create_directory(&self.directory).map_err(trouble("create", &self.directory))?;
+        let mut manifest = Manifest::default();
+        let base = manifest.next_base(&self.name, engine.config.enabled(Param::AofUseRdbPreamble));
+        tracing::info!("Creating AOF base file {} on server start", base.name);
+        engine.with_all(|txn| write_base(engine, txn, &self.directory.join(&base.name)))?;
+        manifest.base = Some(base);
+        let (part, _) = self.create_increment(engine, &manifest)?;
+        tracing::info!("Creating AOF incr file {} on server start", part.name);
+        manifest.increments.push(part);
+        self.write_manifest(engine, &manifest)?;
+        Ok(manifest)
+    }
+
+    pub(super) fn write_manifest(
+        &self,
+        engine: &Engine,
+        manifest: &Manifest,
+    ) -> Result<(), String> {
+        let path = self.manifest_path();
+        let draft = path.with_file_name(format!("temp-{}.manifest", self.name));
+        let manner = Manner { has_checksum: false, syncs_often: false };
+        let mut draft = Draft::create(&*engine.durability.disk, draft, manner)?;
+        draft.write(manifest.print().as_bytes())?;
+        draft.publish(&path).map(drop)
+    }
+
+    /// Removes files that are needed no more. One that cannot be removed is tried again at the next start.
+    fn remove_history(&self, engine: &Engine, manifest: &mut Manifest) -> Result<(), String> {
+        if manifest.history.is_empty() {
+            return Ok(());
+        }
+        for part in std::mem::take(&mut manifest.history) {
+            let path = self.directory.join(&part.name);
+            match engine.durability.disk.remove(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    tracing::warn!("cannot remove {}: {error}", path.display());
+                    manifest.history.push(part);
+                }
+                _ => {}
+            }
+        }
+        self.write_manifest(engine, manifest)
+    }
+}
+
+fn write_base(engine: &Engine, txn: &mut Txn<'_>, path: &Path) -> Result<u64, String> {
+    let manner = Manner::of(engine, Param::AofRewriteIncrementalFsync);
+    let (what, draft) = (What::base(engine), temporary(path, "rewriteaof-"));
+    let mut draft = Draft::create(&*engine.durability.disk, draft, manner)?;
+    let used = txn.all_figures().iter().map(|figures| figures.bytes).sum();
+    draft.write(&header(engine, what, &txn.sizes(), used))?;
+    txn.write_all(what.form(engine), |chunk| draft.write(&chunk.bytes))?;
+    draft.finish(what, path)
+}

@@ -1,0 +1,229 @@
+//! A snapshot in the background: entries are collected between requests, and written by a thread of their own.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::{spawn_blocking, yield_now};
+
+use super::Outcome;
+use super::saving::{Draft, Manner, What, header, note_success, temporary};
+use crate::clock::Stopwatch;
+use crate::config::Param;
+use crate::engine::{Bar, Engine};
+use crate::keyspace::Txn;
+
+/// How long entries are collected before requests get their turn, and a shard is held at a time.
+const SLICE: Duration = Duration::from_micros(150);
+const HOLD: Duration = Duration::from_micros(50);
+/// How much is collected before it is given to be written, and how many such pieces may wait.
+const PIECE: usize = 64 * 1024;
+const WAITING_PIECES: usize = 16;
+
+/// What a snapshot is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Save,
+    /// A new base of the log.
+    Rewrite,
+    /// For the application that the server is part of.
+    Image,
+}
+
+impl Kind {
+    fn what(self, engine: &Engine) -> What {
+        match self {
+            Kind::Save | Kind::Image => What::Snapshot,
+            Kind::Rewrite => What::base(engine),
+        }
+    }
+
+    const fn title(self) -> &'static str {
+        match self {
+            Kind::Save => "Background saving",
+            Kind::Rewrite => "Background append only file rewriting",
+            Kind::Image => "A snapshot in memory",
+        }
+    }
+}
+
+/// A snapshot that has begun.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) kind: Kind,
+    pub(crate) began: Stopwatch,
+    pub(crate) keys: u64,
+    /// How many changes there were when it began.
+    changes: u64,
+    what: What,
+    header: Arc<[u8]>,
+    /// The increment that goes on from here, by how many were begun before it.
+    turn: u64,
+}
+
+impl Job {
+    pub(super) fn header(&self) -> &[u8] {
+        &self.header
+    }
+
+    pub(crate) fn seconds(&self) -> i64 {
+        self.began.elapsed().as_secs() as i64
+    }
+}
+
+/// Begins a snapshot of what there is now; somebody else writes it. There is no other.
+pub(super) fn begin(engine: &Engine, txn: &mut Txn<'_>, kind: Kind) {
+    let mut turn = engine.durability.appending.turns();
+    if kind == Kind::Rewrite && engine.keyspace.log.is_on() {
+        engine.keyspace.log.turn();
+        turn += 1;
+    }
+    begin_at(engine, txn, kind, turn);
+}
+
+/// Begins one that whoever has asked for it takes.
+pub(super) fn begin_image(engine: &Engine, txn: &mut Txn<'_>) -> Job {
+    begin_at(engine, txn, Kind::Image, 0)
+}
+
+/// Begins the base of a log whose increment has just been begun.
+pub(super) fn begin_base(engine: &Engine, txn: &mut Txn<'_>) {
+    let turn = engine.durability.appending.turns();
+    begin_at(engine, txn, Kind::Rewrite, turn);
+}
+
+fn begin_at(engine: &Engine, txn: &mut Txn<'_>, kind: Kind, turn: u64) -> Job {
+    let used = txn.all_figures().iter().map(|figures| figures.bytes).sum();
+    let what = kind.what(engine);
+    let sizes = txn.begin_snapshot(what.form(engine));
+    let job = Job {
+        kind,
+        began: Stopwatch::start(),
+        keys: sizes.iter().map(|size| size.keys as u64).sum(),
+        changes: txn.counters().changes,
+        what,
+        turn,
+        header: header(engine, what, &sizes, used).into(),
+    };
+    let durability = &engine.durability;
+    durability.keys_written.store(0, Ordering::Relaxed);
+    let mut state = durability.state();
+    state.note_begin(kind);
+    state.job = Some(job.clone());
+    drop(state);
+    if kind != Kind::Image {
+        durability.begun.notify_one();
+        tracing::info!("{} started", kind.title());
+    }
+    job
+}
+
+/// Writes one snapshot after the other, as they are begun.
+pub(crate) async fn run_jobs(engine: Arc<Engine>) {
+    loop {
+        engine.durability.begun.notified().await;
+        let job = engine.durability.state().job.clone();
+        if let Some(job) = job.filter(|job| job.kind != Kind::Image) {
+            let result = write(&engine, &job).await;
+            settle(&engine, &job, &result);
+        }
+    }
+}
+
+/// Writes a snapshot that has begun; how many bytes it has.
+async fn write(engine: &Arc<Engine>, job: &Job) -> Result<u64, String> {
+    let (pieces, taken) = mpsc::channel(WAITING_PIECES);
+    let writing = engine.snapshot_path().map(|path| {
+        let (engine, job) = (Arc::clone(engine), job.clone());
+        spawn_blocking(move || write_pieces(&engine, &path, &job, taken))
+    });
+    collect(engine, pieces).await;
+    match writing {
+        Ok(writing) => writing.await.map_err(|_| "the thread that wrote it panicked".to_owned())?,
+        Err(problem) => Err(problem),
+    }
+}
+
+fn write_pieces(
+    engine: &Engine,
+    path: &Path,
+    job: &Job,
+    mut pieces: mpsc::Receiver<Vec<u8>>,
+) -> Result<u64, String> {
+    let (incremental, infix) = match job.kind {
+        Kind::Save | Kind::Image => (Param::RdbSaveIncrementalFsync, "bg"),
+        Kind::Rewrite => (Param::AofRewriteIncrementalFsync, "rewriteaof-bg-"),
+    };
+    let manner = Manner::of(engine, incremental);
+    let mut draft = Draft::create(&*engine.durability.disk, temporary(path, infix), manner)?;
+    draft.write(&job.header)?;
+    while let Some(piece) = pieces.blocking_recv() {
+        draft.write(&piece)?;
+    }
+    if job.kind == Kind::Save {
+        return draft.finish(job.what, path);
+    }
+    let complete = temporary(path, "rewriteaof-");
+    let bytes = draft.finish(job.what, &complete)?;
+    engine.durability.appending.wait_for_turn(job.turn)?;
+    engine.durability.appending.replace_base(engine, &complete, bytes)?;
+    Ok(bytes)
+}
+
+/// Goes through all shards in turn until the snapshot is complete, and lets requests through every so often. When
+/// nobody takes what it collects, the snapshot ends all the same.
+pub(super) async fn collect(engine: &Engine, pieces: mpsc::Sender<Vec<u8>>) {
+    let keyspace = &engine.keyspace;
+    let (mut left, mut piece): (Vec<usize>, Vec<u8>) =
+        ((0..keyspace.count_shards()).collect(), Vec::new());
+    while !left.is_empty() {
+        let slice = Stopwatch::start();
+        let mut done = Vec::new();
+        for &shard in &left {
+            let hold = Stopwatch::start();
+            let strides = keyspace.walk(shard, &|| hold.elapsed() > HOLD);
+            piece.extend_from_slice(&strides.chunk.bytes);
+            engine.durability.keys_written.fetch_add(strides.chunk.keys, Ordering::Relaxed);
+            if strides.is_done {
+                done.push(shard);
+            }
+            if slice.elapsed() > SLICE {
+                break;
+            }
+        }
+        left.retain(|shard| !done.contains(shard));
+        if !left.is_empty() {
+            left.rotate_left(1);
+        }
+        let is_full = piece.len() >= PIECE || left.is_empty();
+        if is_full && pieces.send(std::mem::take(&mut piece)).await.is_err() {
+            keyspace.abandon_snapshot();
+        }
+        yield_now().await;
+    }
+}
+
+/// Notes how a snapshot has gone.
+fn settle(engine: &Engine, job: &Job, result: &Result<u64, String>) {
+    let outcome = Outcome { is_ok: result.is_ok(), seconds: job.seconds() };
+    match (result, job.kind) {
+        (Ok(bytes), kind) => {
+            tracing::info!("{} terminated with success: {bytes} bytes", kind.title());
+        }
+        (Err(problem), kind) => tracing::error!("{} error: {problem}", kind.title()),
+    }
+    match job.kind {
+        Kind::Save if outcome.is_ok => note_success(engine, job.changes, outcome),
+        Kind::Save => {
+            engine.bars.raise(Bar::Unsaved);
+            let mut state = engine.durability.state();
+            state.last_save = outcome;
+            state.failed_at_s = engine.clock.now_ms() / 1000;
+        }
+        Kind::Rewrite => engine.durability.state().note_rewrite(outcome),
+        Kind::Image => {}
+    }
+    engine.durability.end_job();
+}

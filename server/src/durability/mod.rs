@@ -1,0 +1,445 @@
+//! What outlives the process: snapshots, the log of commands, and what is known of both.
+//!
+//! Files are made under a temporary name and take their own once all of them is on disk. What goes wrong with a file is
+//! logged with its name, and shows in `INFO` and in what clients are replied.
+
+mod appending;
+mod image;
+mod job;
+mod load;
+mod manifest;
+mod reload;
+mod replay;
+mod saving;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::Notify;
+
+use crate::command::CommandFlags;
+use crate::config::{Config, Param};
+use crate::engine::{Bar, Engine};
+use crate::error::Error;
+use crate::execute::Call;
+use appending::Appending;
+
+use crate::journal::disk::{Disk, RealDisk};
+use crate::journal::rdb::SavedUsage;
+use crate::keyspace::{Run, Scope, Txn, Uses};
+
+pub use image::Snapshot;
+pub(crate) use image::{restore, take};
+pub(crate) use job::{Job, Kind, run_jobs};
+pub(crate) use load::{Progress, has_files, load};
+pub(crate) use reload::Reload;
+
+/// What a server knows of what it has on disk.
+#[derive(Debug)]
+pub(crate) struct Durability {
+    pub(crate) disk: Arc<dyn Disk>,
+    state: Mutex<State>,
+    /// A snapshot is to be made.
+    begun: Notify,
+    /// One has been made.
+    ended: Notify,
+    pub(crate) progress: Progress,
+    pub(crate) appending: Appending,
+    pub(crate) last_save_s: AtomicI64,
+    /// Of the keys that the present snapshot has, how many are written.
+    pub(crate) keys_written: AtomicU64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    /// The snapshot that is being made.
+    pub(crate) job: Option<job::Job>,
+    pub(crate) is_save_scheduled: bool,
+    pub(crate) is_rewrite_scheduled: bool,
+    pub(crate) rewrites: u64,
+    /// How often the log was rewritten without success since it last was with success.
+    pub(crate) failed_rewrites: u64,
+    pub(crate) last_rewrite: Outcome,
+    pub(crate) saves: u64,
+    pub(crate) last_save: Outcome,
+    /// How many changes there were when the last snapshot was made.
+    pub(crate) saved_changes: u64,
+    /// When it was last tried without success.
+    failed_at_s: i64,
+}
+
+impl State {
+    /// What was to be done has begun.
+    fn note_begin(&mut self, kind: Kind) {
+        match kind {
+            Kind::Save => {
+                self.is_save_scheduled = false;
+                self.saves += 1;
+            }
+            Kind::Rewrite => {
+                self.is_rewrite_scheduled = false;
+                self.rewrites += 1;
+            }
+            Kind::Image => {}
+        }
+    }
+
+    fn note_rewrite(&mut self, outcome: Outcome) {
+        self.last_rewrite = outcome;
+        self.failed_rewrites = if outcome.is_ok { 0 } else { self.failed_rewrites + 1 };
+    }
+}
+
+/// How a snapshot went.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) is_ok: bool,
+    pub(crate) seconds: i64,
+}
+
+impl Outcome {
+    const NONE: Outcome = Outcome { is_ok: true, seconds: -1 };
+
+    pub(crate) const fn word(self) -> &'static str {
+        if self.is_ok { "ok" } else { "err" }
+    }
+}
+
+impl Durability {
+    pub(crate) fn new(now_s: i64) -> Self {
+        Durability {
+            disk: Arc::new(RealDisk),
+            state: Mutex::new(State {
+                job: None,
+                is_save_scheduled: false,
+                is_rewrite_scheduled: false,
+                rewrites: 0,
+                failed_rewrites: 0,
+                last_rewrite: Outcome::NONE,
+                saves: 0,
+                last_save: Outcome::NONE,
+                saved_changes: 0,
+                failed_at_s: 0,
+            }),
+            begun: Notify::new(),
+            ended: Notify::new(),
+            progress: Progress::default(),
+            appending: Appending::default(),
+            last_save_s: AtomicI64::new(now_s),
+            keys_written: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether a snapshot is being made.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.state().job.is_some()
+    }
+
+    /// Whether one is being made for its own sake.
+    pub(crate) fn is_saving(&self) -> bool {
+        self.state().job.as_ref().is_some_and(|job| job.kind == Kind::Save)
+    }
+
+    /// Whether the log is being rewritten.
+    pub(crate) fn is_rewriting(&self) -> bool {
+        self.state().job.as_ref().is_some_and(|job| job.kind == Kind::Rewrite)
+    }
+
+    fn end_job(&self) {
+        self.state().job = None;
+        self.ended.notify_waiters();
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nothing panics while it looks at what is on disk")
+    }
+}
+
+/// Pairs of seconds and changes after which a snapshot is made.
+pub(crate) fn save_points(config: &Config) -> Vec<(i64, u64)> {
+    let text = config.text(Param::Save);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let (pairs, _) = words.as_chunks();
+    let pairs = pairs
+        .iter()
+        .filter_map(|[seconds, changes]| Some((seconds.parse().ok()?, changes.parse().ok()?)));
+    pairs.collect()
+}
+
+fn has_save_points(config: &Config) -> bool {
+    !config.text(Param::Save).is_empty()
+}
+
+impl Engine {
+    /// Where files go; nothing where nobody has said so.
+    pub(crate) fn directory(&self) -> Option<PathBuf> {
+        let directory = self.config.text(Param::Dir);
+        (!directory.is_empty()).then(|| PathBuf::from(&*directory))
+    }
+
+    pub(crate) fn snapshot_path(&self) -> Result<PathBuf, String> {
+        let directory = self.directory().ok_or(
+            "this server keeps its data in memory only; start it with 'dir' set to a directory for its files",
+        )?;
+        Ok(directory.join(&*self.config.text(Param::DbFilename)))
+    }
+
+    pub(crate) fn forget_libraries(&self) {
+        let mut state = self.scripts.state();
+        state.libraries.flush();
+        self.scripts.note(&state);
+    }
+
+    /// Does something with all shards held, in the name of nobody.
+    pub(crate) fn with_all<R>(&self, act: impl FnOnce(&mut Txn<'_>) -> R) -> R {
+        let scope = Scope { database: 0, now_ms: self.clock.now_ms(), uses: Uses::Ignored };
+        act(&mut Run::new(&self.keyspace).lock_all(scope))
+    }
+
+    /// Turns the log on or off, as the configuration says now.
+    fn switch_log(self: &Arc<Self>) {
+        let wanted = self.config.enabled(Param::AppendOnly);
+        if wanted == self.keyspace.log.is_on() {
+            return;
+        }
+        if wanted {
+            if let Err(problem) = self.begin_log() {
+                tracing::error!("the log cannot be turned on: {problem}");
+                let _ = self.config.set_at_start("appendonly", &["no"]);
+            }
+            return;
+        }
+        self.with_all(|_| self.keyspace.log.turn_on(false));
+        self.keyspace.log.be_strict(false);
+        self.durability.appending.finish(self);
+        self.bars.lower(Bar::Unlogged);
+    }
+
+    /// Begins a log while the server runs: it counts once what there is now has been written as its base.
+    fn begin_log(self: &Arc<Self>) -> Result<(), String> {
+        let file = self.durability.appending.begin_unlisted(self)?;
+        self.with_all(|txn| {
+            self.durability.appending.start(self, file, 0)?;
+            if self.durability.is_busy() {
+                self.durability.state().is_rewrite_scheduled = true;
+            } else {
+                job::begin_base(self, txn);
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether the log is to be rewritten without anybody asking for it: it has grown, or is in doubt.
+    fn must_rewrite(&self, state: &State) -> bool {
+        const PATIENCE: u64 = 3;
+        let appending = &self.durability.appending;
+        if !self.keyspace.log.is_on() {
+            return false;
+        }
+        if appending.is_in_doubt() {
+            return true;
+        }
+        let base = appending.base_bytes.load(Ordering::Relaxed).max(1);
+        let current = appending.current_bytes.load(Ordering::Relaxed);
+        let percentage = self.config.number(Param::AutoAofRewritePercentage) as u64;
+        let least = self.config.number(Param::AutoAofRewriteMinSize) as u64;
+        let growth = current.saturating_sub(base).saturating_mul(100) / base;
+        let has_grown = percentage > 0 && current > least && growth >= percentage;
+        if has_grown && state.failed_rewrites < PATIENCE {
+            tracing::info!("Starting automatic rewriting of AOF on {growth}% growth");
+        }
+        has_grown && state.failed_rewrites < PATIENCE
+    }
+
+    /// What a snapshot tells of how entries were used.
+    pub(crate) fn saved_usage(&self) -> SavedUsage {
+        match self.config.value("maxmemory-policy").as_deref() {
+            Some("allkeys-lru" | "volatile-lru") => SavedUsage::Idle(self.clock.now_ms()),
+            Some("allkeys-lfu" | "volatile-lfu") => SavedUsage::Frequency,
+            _ => SavedUsage::None,
+        }
+    }
+}
+
+impl Engine {
+    /// Why a command is not executed now, if it is one of those that are kept from it.
+    pub(crate) fn bar(
+        &self,
+        flags: CommandFlags,
+        is_write: impl FnOnce() -> bool,
+    ) -> Option<Error> {
+        if self.bars.has(Bar::Loading) && !flags.contains(CommandFlags::LOADING) {
+            return Some(Error::coded("LOADING Redis is loading the dataset in memory"));
+        }
+        let minds =
+            self.config.enabled(Param::StopWritesOnBgsaveError) && has_save_points(&self.config);
+        let is_unsaved = self.bars.has(Bar::Unsaved) && minds;
+        let is_unlogged = self.bars.has(Bar::Unlogged);
+        if !(is_unsaved || is_unlogged) || !is_write() {
+            return None;
+        }
+        if is_unsaved {
+            return Some(UNSAVED);
+        }
+        if is_unlogged {
+            let problem = self.durability.appending.problem();
+            let text = format!("MISCONF Errors writing to the AOF file: {problem}");
+            return Some(Error::Text(text.into_bytes().into()));
+        }
+        None
+    }
+}
+
+const UNSAVED: Error = Error::coded(
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. \
+     Commands that may modify the data set are disabled, because this instance is configured to report errors \
+     during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs \
+     for details about the RDB error.",
+);
+
+/// Whether everything is saved when the server ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AtEnd {
+    Unsaved,
+    Saved,
+    /// Where there are save points.
+    AsConfigured,
+}
+
+impl Engine {
+    /// Whether anything may have to be brought to disk when the server ends.
+    pub(crate) fn has_to_settle(&self) -> bool {
+        self.is_running() && (self.keyspace.log.is_on() || has_save_points(&self.config))
+    }
+
+    /// The same with nobody asking for it, as far as it has not been done.
+    pub(crate) fn settle_before_end(&self) -> Result<(), String> {
+        if !self.has_to_settle() {
+            return Ok(());
+        }
+        if self.keyspace.log.is_on() {
+            // Nobody adds anything while it is written for the last time.
+            self.with_all(|_| self.keyspace.log.turn_on(false));
+            self.durability.appending.finish(self);
+        }
+        if !has_save_points(&self.config) {
+            return Ok(());
+        }
+        self.with_all(|txn| {
+            let changes = txn.counters().changes;
+            let is_saved = self.durability.state().saved_changes == changes;
+            if is_saved { Ok(()) } else { self.settle_at_end(txn, AtEnd::AsConfigured) }
+        })
+    }
+
+    /// Brings to disk what is to be there when the server ends.
+    pub(crate) fn settle_at_end(&self, txn: &mut Txn<'_>, at_end: AtEnd) -> Result<(), String> {
+        let saves = match at_end {
+            AtEnd::Unsaved => false,
+            AtEnd::Saved => true,
+            AtEnd::AsConfigured => has_save_points(&self.config) && self.directory().is_some(),
+        };
+        if self.keyspace.log.is_on() {
+            self.keyspace.log.turn_on(false);
+            self.durability.appending.finish(self);
+        }
+        if saves && !self.is_loading() {
+            tracing::info!("Saving the final RDB snapshot before exiting.");
+            saving::save_now(self, txn)?;
+        }
+        Ok(())
+    }
+}
+
+impl Call<'_> {
+    pub(crate) fn settle_at_end(&mut self, at_end: AtEnd) -> Result<(), String> {
+        self.engine.settle_at_end(&mut self.txn, at_end)
+    }
+
+    /// Saves everything, while everybody waits.
+    pub(crate) fn save(&mut self) -> Result<(), String> {
+        self.engine.durability.state().saves += 1;
+        saving::save_now(self.engine, &mut self.txn)
+    }
+
+    /// An emptied server is saved at once where snapshots are: the next start is not to bring back what was there.
+    pub(crate) fn save_after_flush(&mut self) {
+        let engine = self.engine;
+        let is_inside = self.is_in_script || self.session.transaction.is_executing;
+        if has_save_points(&engine.config)
+            && engine.directory().is_some()
+            && !self.session.is_loader()
+            && !is_inside
+        {
+            // What went wrong has been logged.
+            let _ = self.save();
+        }
+    }
+
+    /// Begins a snapshot, which is written while requests go on being executed.
+    pub(crate) fn begin_save(&mut self, kind: Kind) {
+        job::begin(self.engine, &mut self.txn, kind);
+    }
+}
+
+/// Has changes of parameters take effect while the server runs.
+pub(crate) fn follow_config(engine: &Arc<Engine>) {
+    let weak = Arc::downgrade(engine);
+    engine.config.on_change(move |name| {
+        let Some(engine) = weak.upgrade() else { return };
+        match name {
+            "appendonly" => engine.switch_log(),
+            "maxmemory" | "maxmemory-policy" => {
+                engine.keyspace.keep_accounts(engine.config.number(Param::MaxMemory) > 0);
+                engine.keyspace.forget_candidates();
+                engine.tend_memory();
+            }
+            "maxmemory-clients" => engine.limit_clients(),
+            "appendfsync" if engine.keyspace.log.is_on() => {
+                let policy = writer::Policy::of(&engine);
+                engine.keyspace.log.be_strict(policy == writer::Policy::Always);
+            }
+            _ => {}
+        }
+    });
+}
+
+/// What is to be done now, as it is looked at a few times a second.
+pub(crate) fn tick(engine: &Engine) {
+    if !engine.is_running() || engine.is_loading() || engine.scripts.running.is_away() {
+        return;
+    }
+    let state = engine.durability.state().clone();
+    let points = save_points(&engine.config);
+    let wishes = state.is_save_scheduled || state.is_rewrite_scheduled || !points.is_empty();
+    let must_rewrite = engine.must_rewrite(&state);
+    if state.job.is_some() || !wishes && !must_rewrite {
+        return;
+    }
+    engine.with_all(|txn: &mut Txn<'_>| {
+        if engine.scripts.running.is_away() {
+            return;
+        }
+        if state.is_rewrite_scheduled || must_rewrite {
+            job::begin(engine, txn, Kind::Rewrite);
+        } else if state.is_save_scheduled || is_due(engine, &state, &points, txn) {
+            job::begin(engine, txn, Kind::Save);
+        }
+    });
+}
+
+/// Whether so much has changed since the last snapshot that it is time for another.
+fn is_due(engine: &Engine, state: &State, points: &[(i64, u64)], txn: &Txn<'_>) -> bool {
+    const RETRY_S: i64 = 5;
+    let now_s = engine.clock.now_ms() / 1000;
+    let passed_s = now_s - engine.durability.last_save_s.load(Ordering::Relaxed);
+    let changes = txn.counters().changes - state.saved_changes;
+    let may_try = state.last_save.is_ok || now_s - state.failed_at_s > RETRY_S;
+    let due = points.iter().find(|&&(seconds, least)| changes >= least && passed_s > seconds);
+    if let Some((seconds, least)) = due.filter(|_| may_try) {
+        tracing::info!("{least} changes in {seconds} seconds. Saving...");
+    }
+    due.is_some() && may_try
+}

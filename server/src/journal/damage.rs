@@ -1,0 +1,34 @@
+//! What is wrong with a file, and where.
+
+use std::fmt;
+use std::io;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Damage {
+    /// Where what is wrong begins.
+    pub(crate) offset: u64,
+    /// A sentence without its end.
+    pub(crate) what: String,
+    /// Whether nothing is wrong but that the file ends too early.
+    pub(crate) is_cut: bool,
+}
+
+impl Damage {
+    pub(crate) fn at(offset: u64, what: impl Into<String>) -> Self {
+        Damage { offset, what: what.into(), is_cut: false }
+    }
+
+    pub(crate) fn cut(offset: u64, what: impl Into<String>) -> Self {
+        Damage { offset, what: what.into(), is_cut: true }
+    }
+
+    pub(crate) fn unreadable(offset: u64, error: &io::Error) -> Self {
+        Damage::at(offset, format!("the disk does not give what is there: {error}"))
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (at byte {})", self.what, self.offset)
+    }
+}

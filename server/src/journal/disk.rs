@@ -1,0 +1,118 @@
+//! Where files are: on a disk, or on one that exists for a test and fails on demand.
+//!
+//! Everything that is written to last goes through here, so that what a full or failing disk does to
+//! it can be shown. It knows names and bytes, and nothing of what they mean.
+
+use std::fmt::Debug;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+pub(crate) trait Disk: Debug + Send + Sync {
+    /// An empty file of this name, whatever was there before.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
+    /// A file that is there, to be continued.
+    fn append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
+    fn read(&self, path: &Path) -> io::Result<Box<dyn Read + Send>>;
+
+    fn length(&self, path: &Path) -> io::Result<u64>;
+
+    /// Gives a file another name; one that had this name before is gone.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// The names in a directory.
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>>;
+
+    fn create_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// Returns once the names in a directory are what they are even if the power fails.
+    fn sync_directory(&self, path: &Path) -> io::Result<()>;
+
+    fn exists(&self, path: &Path) -> bool {
+        self.length(path).is_ok()
+    }
+}
+
+pub(crate) trait DiskFile: Send {
+    /// Adds bytes at the end; how many is for the disk to say.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Returns once everything that was written is there even if the power fails.
+    fn sync(&mut self) -> io::Result<()>;
+
+    /// Takes away what is behind this length.
+    fn truncate(&mut self, length: u64) -> io::Result<()>;
+
+    fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.write(bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The machine's.
+#[derive(Debug)]
+pub(crate) struct RealDisk;
+
+impl Disk for RealDisk {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(File::create(path)?))
+    }
+
+    fn append(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(OpenOptions::new().append(true).open(path)?))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(File::open(path)?))
+    }
+
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        fs::metadata(path).map(|metadata| metadata.len())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        let names = fs::read_dir(directory)?;
+        names.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    }
+
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir_all(path)
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+}
+
+impl DiskFile for File {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Write::write(self, bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.set_len(length)
+    }
+}
