@@ -10,6 +10,9 @@ use crate::reply::{reply_length, reply_text};
 /// A server that is silent for longer has failed.
 pub(crate) const SILENCE: Duration = Duration::from_secs(60);
 
+/// The reply that stands for no string.
+const NIL: &[u8] = b"$-1\r\n";
+
 /// How much is read at once.
 const CHUNK: usize = 16 * 1024;
 
@@ -52,6 +55,11 @@ impl Client {
             self.next_accepted()?;
         }
         Ok(())
+    }
+
+    /// Whether the next reply tells that nothing is there. It may not be an error.
+    pub(crate) fn next_is_nil(&mut self) -> Result<bool> {
+        Ok(self.next_accepted()? == NIL)
     }
 
     fn next_accepted(&mut self) -> Result<&[u8]> {

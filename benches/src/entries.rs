@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use crate::Result;
 use crate::client::{Client, encoded};
+use crate::filling::send_all;
 use crate::template::Template;
 
 /// The id of an entry, with its number in it.
@@ -18,9 +19,6 @@ pub(crate) const WHOLE_ID: &str = "1__rand_int__-0";
 /// The fields of an entry, each with its value.
 pub(crate) const FIELDS: &[&str] =
     &["room", "val:__rand_int__", "sender", "val:__rand_int__", "text", "val:__rand_int__"];
-
-/// How many entries are sent at once.
-const DEPTH: u64 = 256;
 
 /// The id of the entry with this number.
 pub(crate) fn id(number: u64) -> String {
@@ -37,17 +35,7 @@ pub(crate) fn reply_with(stream: &str, id: &str, fields: &[&str]) -> Vec<u8> {
 /// Adds the entries of these numbers to a stream.
 pub(crate) fn fill(client: &mut Client, stream: &str, numbers: Range<u64>) -> Result<()> {
     let addition = Template::new(encoded(&[&["XADD", stream, ID], FIELDS].concat()));
-    let mut requests = Vec::new();
-    for first in numbers.clone().step_by(DEPTH as usize) {
-        let batch = first..numbers.end.min(first + DEPTH);
-        requests.clear();
-        for number in batch.clone() {
-            addition.append(number, &mut requests);
-        }
-        client.send(&requests)?;
-        client.await_replies((batch.end - batch.start) as usize)?;
-    }
-    Ok(())
+    send_all(client, &addition, numbers)
 }
 
 #[cfg(test)]

@@ -30,9 +30,28 @@ pub(crate) fn fill_timed(
     numbers: Range<u64>,
     arguments: &[&str],
     depth: usize,
-    mut observe: impl FnMut(Duration) -> Result<()>,
+    observe: impl FnMut(Duration) -> Result<()>,
 ) -> Result<()> {
     let template = Template::new(encoded(&[&["SET", KEY], arguments].concat()));
+    send_timed(client, &template, numbers, depth, observe)
+}
+
+/// Sends a request once with each of these numbers.
+pub(crate) fn send_all(
+    client: &mut Client,
+    template: &Template,
+    numbers: Range<u64>,
+) -> Result<()> {
+    send_timed(client, template, numbers, DEPTH, |_| Ok(()))
+}
+
+fn send_timed(
+    client: &mut Client,
+    template: &Template,
+    numbers: Range<u64>,
+    depth: usize,
+    mut observe: impl FnMut(Duration) -> Result<()>,
+) -> Result<()> {
     let mut requests = Vec::new();
     for first in numbers.clone().step_by(depth) {
         let batch = first..numbers.end.min(first + depth as u64);

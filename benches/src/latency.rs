@@ -8,7 +8,7 @@ use crate::comparison::Comparison;
 use crate::contest::Contest;
 use crate::figures::grouped;
 use crate::filling::{KEYS, fill};
-use crate::open_loop::{Generator, Observation, Pace};
+use crate::open_loop::{Generator, LEAST_IDLE, MOST_LATENESS_US, Mix, Observation, Pace};
 use crate::report::Chapter;
 use crate::rows::VALUE;
 use crate::servers::{Contender, Server};
@@ -18,10 +18,6 @@ const LOADS: [u32; 3] = [20, 50, 80];
 
 /// How long a new server and its connections are used before anything counts.
 const WARM_UP: Duration = Duration::from_millis(200);
-
-/// A generator that has less time to spare, or is late more often, shows its own delays besides the server's.
-const LEAST_IDLE: f64 = 0.05;
-const MOST_LATENESS_US: f64 = 100.0;
 
 /// The tables: percentiles of latency, and the generator's own lateness.
 struct Tables {
@@ -43,13 +39,11 @@ impl Tables {
     }
 
     fn add(&mut self, load: &str, contender: &Contender, observation: &Observation) {
-        let lateness_us = observation.lateness.value_at_quantile(0.99) as f64 / 1e3;
-        let overtaxed = observation.idle < LEAST_IDLE || lateness_us > MOST_LATENESS_US;
+        let overtaxed = observation.is_overtaxed();
         for (quantile, table) in &mut self.percentiles {
-            let latency_us = observation.latency.value_at_quantile(*quantile) as f64 / 1e3;
-            table.add_unless(overtaxed, load, contender, latency_us);
+            table.add_unless(overtaxed, load, contender, observation.latency_us(*quantile));
         }
-        self.lateness.add(load, contender, lateness_us);
+        self.lateness.add(load, contender, observation.lateness_us());
         self.idle.add(load, contender, observation.idle * 100.0);
     }
 }
@@ -85,7 +79,7 @@ fn limit(contest: &Contest) -> Result<f64> {
 fn ready(contender: &Contender) -> Result<(Server, Generator)> {
     let server = Server::start(contender)?;
     fill(&mut server.connect()?, 0..KEYS, &[VALUE])?;
-    let mut generator = Generator::connect(server.port)?;
+    let mut generator = Generator::connect(server.port, Mix::MOSTLY_READS)?;
     generator.run(Pace::AtOnce, WARM_UP)?;
     Ok((server, generator))
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::Result;
+use crate::disk;
 
 /// The core of the server that is measured.
 pub(crate) const SERVER_CORE: &str = "0";
@@ -21,6 +22,8 @@ pub(crate) struct Machine {
     pub(crate) shared_core: bool,
     pub(crate) memory: String,
     pub(crate) kernel: String,
+    /// The file system of what servers keep.
+    pub(crate) files: String,
     pub(crate) pressure: Pressure,
 }
 
@@ -33,6 +36,7 @@ impl Machine {
             shared_core: siblings().split([',', '-']).any(|core| core == LOAD_CORE),
             memory: memory()?,
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned(),
+            files: disk::file_system()?,
             pressure: Pressure::watch(),
         })
     }

@@ -22,15 +22,33 @@ use crate::rows::VALUE;
 
 const CONNECTIONS: usize = 50;
 
-/// Of so many requests one is a SET, the others are GETs.
-const REQUESTS_PER_SET: u64 = 5;
-
 /// How many requests are sent before the generator looks for replies again, so that a backlog of the one does not make
 /// it late for the other.
 const SENDS_IN_A_ROW: usize = 4;
 
 /// How long after its end a schedule may take to be worked off.
 const GRACE: Duration = Duration::from_secs(30);
+
+/// A generator that has less time to spare, or is late more often, shows its own delays besides the server's.
+pub(crate) const LEAST_IDLE: f64 = 0.05;
+pub(crate) const MOST_LATENESS_US: f64 = 100.0;
+
+/// What is asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Mix {
+    /// Over how many keys requests are spread.
+    keys: u64,
+    /// Of so many requests one is a SET, the others are GETs.
+    requests_per_set: u64,
+}
+
+impl Mix {
+    pub(crate) const MOSTLY_READS: Mix = Mix { keys: KEYS, requests_per_set: 5 };
+
+    pub(crate) fn writes(keys: u64) -> Self {
+        Mix { keys, requests_per_set: 1 }
+    }
+}
 
 /// When requests are due.
 #[derive(Clone, Copy)]
@@ -52,6 +70,21 @@ pub(crate) struct Observation {
     pub(crate) requests_per_second: f64,
 }
 
+impl Observation {
+    pub(crate) fn latency_us(&self, quantile: f64) -> f64 {
+        self.latency.value_at_quantile(quantile) as f64 / 1e3
+    }
+
+    pub(crate) fn lateness_us(&self) -> f64 {
+        self.lateness.value_at_quantile(0.99) as f64 / 1e3
+    }
+
+    /// Whether the figures show the generator's delays as well.
+    pub(crate) fn is_overtaxed(&self) -> bool {
+        self.idle < LEAST_IDLE || self.lateness_us() > MOST_LATENESS_US
+    }
+}
+
 /// Connections to one server.
 pub(crate) struct Generator {
     poll: Poll,
@@ -59,7 +92,8 @@ pub(crate) struct Generator {
     connections: Vec<Connection>,
     /// Those that wait for no reply. The one that has been free for longest is next.
     free: VecDeque<usize>,
-    keys: KeySequence,
+    mix: Mix,
+    numbers: Numbers,
 }
 
 struct Connection {
@@ -70,7 +104,7 @@ struct Connection {
 }
 
 impl Generator {
-    pub(crate) fn connect(port: u16) -> Result<Self> {
+    pub(crate) fn connect(port: u16, mix: Mix) -> Result<Self> {
         let poll = Poll::new()?;
         let mut connections = Vec::new();
         for number in 0..CONNECTIONS {
@@ -80,14 +114,28 @@ impl Generator {
         }
         let events = Events::with_capacity(CONNECTIONS);
         let free = (0..CONNECTIONS).collect();
-        Ok(Generator { poll, events, connections, free, keys: KeySequence(1) })
+        Ok(Generator { poll, events, connections, free, mix, numbers: Numbers(1) })
     }
 
     /// Keeps up a pace for a while, and waits for all replies.
     pub(crate) fn run(&mut self, pace: Pace, duration: Duration) -> Result<Observation> {
-        let mut run = Run::new(pace, duration)?;
+        self.run_until(pace, duration, |_| Ok(false))
+    }
+
+    /// Keeps up a pace until `is_over` says that it is enough, but no longer than `limit`, and waits for all replies.
+    /// Whatever time `is_over` takes makes the generator late.
+    pub(crate) fn run_until(
+        &mut self,
+        pace: Pace,
+        limit: Duration,
+        mut is_over: impl FnMut(Instant) -> Result<bool>,
+    ) -> Result<Observation> {
+        let mut run = Run::new(pace, limit)?;
         loop {
             let began = Instant::now();
+            if began < run.end && is_over(began)? {
+                run.end = began;
+            }
             let sent = self.send_due(&mut run, began)?;
             let received = self.receive(&mut run)?;
             if sent + received == 0 {
@@ -110,7 +158,7 @@ impl Generator {
                 break;
             };
             let due = run.take_due()?;
-            let request = request(&mut self.keys);
+            let request = self.mix.request(&mut self.numbers);
             self.connections[number].send(due, &request)?;
             sent += 1;
         }
@@ -235,23 +283,24 @@ impl Run {
     }
 }
 
-/// The next request of the mix.
-fn request(keys: &mut KeySequence) -> Vec<u8> {
-    let drawn = keys.draw();
-    let key = key(drawn / REQUESTS_PER_SET % KEYS);
-    let mut request = Vec::with_capacity(128);
-    if drawn.is_multiple_of(REQUESTS_PER_SET) {
-        encode(&["SET", &key, VALUE], &mut request);
-    } else {
-        encode(&["GET", &key], &mut request);
+impl Mix {
+    fn request(self, numbers: &mut Numbers) -> Vec<u8> {
+        let drawn = numbers.draw();
+        let key = key(drawn / self.requests_per_set % self.keys);
+        let mut request = Vec::with_capacity(128);
+        if drawn.is_multiple_of(self.requests_per_set) {
+            encode(&["SET", &key, VALUE], &mut request);
+        } else {
+            encode(&["GET", &key], &mut request);
+        }
+        request
     }
-    request
 }
 
 /// Numbers that look random and are the same in every run: an xorshift generator.
-struct KeySequence(u64);
+struct Numbers(u64);
 
-impl KeySequence {
+impl Numbers {
     fn draw(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -297,11 +346,17 @@ mod tests {
         assert!(run.is_over(run.end));
     }
 
+    /// How many of 10,000 requests are SETs.
+    fn sets(mix: Mix) -> usize {
+        let mut numbers = Numbers(1);
+        let requests = (0..10_000).map(|_| mix.request(&mut numbers));
+        requests.filter(|request| request.starts_with(b"*3\r\n$3\r\nSET")).count()
+    }
+
     #[test]
-    fn one_request_in_five_is_a_set() {
-        let mut keys = KeySequence(1);
-        let sets =
-            (0..10_000).filter(|_| request(&mut keys).starts_with(b"*3\r\n$3\r\nSET")).count();
-        assert!((1_900..2_100).contains(&sets), "{sets} of 10000");
+    fn a_mix_has_as_many_sets_as_it_says() {
+        let some = sets(Mix::MOSTLY_READS);
+        assert!((1_900..2_100).contains(&some), "{some} of 10000");
+        assert_eq!(sets(Mix::writes(1_000)), 10_000);
     }
 }

@@ -119,6 +119,7 @@ impl Page<'_> {
             ("server, load", format!("each on its own: {SERVER_CORE} and {LOAD_CORE}{cores}")),
             ("memory", machine.memory.clone()),
             ("kernel", machine.kernel.clone()),
+            ("file system of the servers' files", machine.files.clone()),
             ("some program waited for a core", waited(machine.pressure.percent())),
         ];
         two_columns("machine", rows.map(|(name, value)| (name.to_owned(), value)))
@@ -132,7 +133,7 @@ impl Page<'_> {
         let identity = format!("{}; {}", redlet.version, redlet.fingerprint()?);
         let mut rows = vec![(redlet.name.clone(), identity)];
         rows.extend(contest.peers().map(|peer| (peer.name.clone(), peer.version.clone())));
-        rows.push(("flags of all of them".into(), format!("`{}`", flags.join(" "))));
+        rows.push(("flags, unless others are named".into(), format!("`{}`", flags.join(" "))));
         rows.push(("load generator".into(), contest.benchmark.version()?));
         Ok(two_columns("server", rows))
     }

@@ -5,8 +5,9 @@ use crate::contest::Contest;
 use crate::report::Chapter;
 use crate::rows::{ROWS, Row};
 use crate::{
-    computing, delivery, elements, expiry, growth, handoff, latency, memory, publishing,
-    script_memory, scripting, startup, stream_growth, stream_memory, streams, throughput,
+    computing, delivery, elements, eviction, expiry, fsync, growth, handoff, latency, loading,
+    memory, publishing, script_memory, scripting, snapshot, startup, stream_growth, stream_memory,
+    streams, throughput,
 };
 
 /// A question, and the function that answers it.
@@ -34,7 +35,11 @@ pub(crate) const SECTIONS: &[Section] = &[
     Section { name: "startup", measure: startup::measure, rows: &[] },
     Section { name: "growth", measure: growth::measure, rows: &[] },
     Section { name: "stream-growth", measure: stream_growth::measure, rows: &[] },
+    Section { name: "eviction", measure: eviction::measure, rows: &[] },
     Section { name: "expiry", measure: expiry::measure, rows: &[] },
+    Section { name: "fsync", measure: fsync::measure, rows: &[] },
+    Section { name: "snapshot", measure: snapshot::measure, rows: &[] },
+    Section { name: "loading", measure: loading::measure, rows: &[] },
 ];
 
 /// The rows of all sections.

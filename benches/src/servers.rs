@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use crate::Result;
-use crate::client::Client;
+use crate::client::{Client, encoded};
 use crate::machine::SERVER_CORE;
-use crate::process::{CpuTime, resident_bytes, sleeps};
+use crate::process::{CpuTime, family_bytes, resident_bytes, sleeps};
 
-/// What every server is told besides its port: to keep nothing on disk.
+/// What a server is told besides its port, unless a section is about its files: to keep nothing on disk.
 pub(crate) const FLAGS: [&str; 4] = ["--save", "", "--appendonly", "no"];
 
 /// The real servers, by their names in `scripts/peers`.
@@ -24,6 +24,15 @@ const PEERS: [&str; 3] = ["redis-7.0", "redis-8.0", "valkey-9.1"];
 
 /// A server that does not answer by then has failed to start.
 const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// A server that is still there so long after it was told to end has failed.
+const END_LIMIT: Duration = Duration::from_secs(60);
+
+/// How often an ending server is looked for.
+const END_STEP: Duration = Duration::from_millis(5);
+
+/// The status with which servers end that do not accept what they are told.
+const REFUSAL: i32 = 1;
 
 /// How long a server without requests is let alone before its CPU time is read.
 const REST: Duration = Duration::from_millis(5);
@@ -109,13 +118,38 @@ impl Server {
         Ok(server)
     }
 
+    /// Starts a server that keeps its files in a directory without any yet. Nothing where it refuses a flag.
+    pub(crate) fn start_in(
+        directory: &Path,
+        contender: &Contender,
+        flags: &[&str],
+    ) -> Result<Option<Self>> {
+        let mut server = Self::launch_in(directory, contender, flags)?;
+        let answer = server.wait_for_pong();
+        if server.has_refused()? {
+            return Ok(None);
+        }
+        answer?;
+        server.confirm_identity()?;
+        Ok(Some(server))
+    }
+
     /// Starts a server without waiting for it.
     pub(crate) fn launch(contender: &Contender) -> Result<Self> {
+        Self::launch_in(&env::temp_dir(), contender, &FLAGS)
+    }
+
+    /// Starts a server that finds and keeps its files in a directory, without waiting for it.
+    pub(crate) fn launch_in(
+        directory: &Path,
+        contender: &Contender,
+        flags: &[&str],
+    ) -> Result<Self> {
         let port = free_port()?;
         let child = launcher(&contender.executable)?
             .args(["--port", &port.to_string()])
-            .args(FLAGS)
-            .current_dir(env::temp_dir())
+            .args(flags)
+            .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -125,17 +159,41 @@ impl Server {
     }
 
     pub(crate) fn wait_for_pong(&mut self) -> Result<()> {
+        self.wait_for_pong_within(START_LIMIT, START_STEP)
+    }
+
+    /// Waits for as long as `limit`, and asks once in every `step`.
+    pub(crate) fn wait_for_pong_within(&mut self, limit: Duration, step: Duration) -> Result<()> {
         let started = Instant::now();
         while !answers(self.port) {
             if let Some(status) = self.child.try_wait()? {
                 return Err(format!("a server ended at its start: {status}").into());
             }
-            if started.elapsed() > START_LIMIT {
+            if started.elapsed() > limit {
                 return Err(format!("a server does not answer on port {}", self.port).into());
             }
-            thread::sleep(START_STEP);
+            thread::sleep(step);
         }
         Ok(())
+    }
+
+    fn has_refused(&mut self) -> Result<bool> {
+        let status = self.child.try_wait()?;
+        Ok(status.is_some_and(|status| status.code() == Some(REFUSAL)))
+    }
+
+    /// Has the server end by itself, with all of its files written.
+    pub(crate) fn shut_down(mut self) -> Result<()> {
+        self.connect()?.send(&encoded(&["SHUTDOWN"]))?;
+        let asked = Instant::now();
+        while asked.elapsed() < END_LIMIT {
+            match self.child.try_wait()? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => return Err(format!("a server failed at its end: {status}").into()),
+                None => thread::sleep(END_STEP),
+            }
+        }
+        Err("a server does not end".into())
     }
 
     pub(crate) fn connect(&self) -> Result<Client> {
@@ -173,6 +231,11 @@ impl Server {
         resident_bytes(self.child.id())
     }
 
+    /// The resident memory of the server and of the processes that it has started.
+    pub(crate) fn family_bytes(&self) -> Result<u64> {
+        family_bytes(self.child.id())
+    }
+
     fn version(&self) -> Result<String> {
         let info = self.connect()?.call(&["INFO", "server"])?;
         let own = ["redlet_version:", "valkey_version:", "redis_version:"];
@@ -192,7 +255,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It has nothing to save, and may have ended by itself.
+        // Nobody needs what it has not saved yet, and it may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
