@@ -64,6 +64,7 @@ DOCUMENTS = [
         Part("jobs pushed, popped, counted, cleared", r"queue: (jobs come|what is pushed|a job is kept)"),
         Part("workers that wait", r"queue: (a waiting worker gets|waiting ends|urgent|who waits|what is sent|a worker that)"),
         Part("many workers, lost and called back", r"queue: (eight|a job on its way|a waiting worker)"),
+        Part("jobs kept through a stop or a crash", r"queue kept:"),
         Part("updates for who watches", r"queue: (a status|updates)"),
         Part(
             "refused while listening", r"channels: (with RESP2|a subscriber asks)",
@@ -81,6 +82,8 @@ DOCUMENTS = [
         Part("counters that are forgotten", r"cache: attempts"),
         Part("who is online", r"cache: who"),
         Part("copies in the client", r"cache: (a copy|copies)", KEEPING_COPIES, "it keeps no copies that the server takes back"),
+        Part("data kept through a stop or a crash", r"chat kept:"),
+        Part("a limit on memory", r"full memory:"),
         Part("channels between nodes", r"channels:"),
         package("socketio", "Socket.IO: channels", r"adapter on"),
         package("socketio", "Socket.IO: sharded channels", r"sharded adapter on"),

@@ -1,5 +1,6 @@
 //! The servers the suite runs against.
 
+mod directory;
 pub mod identity;
 pub mod peer;
 #[cfg(feature = "redlet")]

@@ -8,6 +8,7 @@ import { trouble } from './connection.mjs';
 import { delivery, streamInfo } from './delivery.mjs';
 import { runAll } from './harness.mjs';
 import { idempotency } from './idempotency.mjs';
+import { keeping } from './keeping.mjs';
 import { mutex } from './mutex.mjs';
 import { queue } from './jobs.mjs';
 import { goneMessages, retries, trimming } from './retries.mjs';
@@ -111,7 +112,7 @@ async function scan(redis, pattern) {
 }
 
 await runAll({ start }, {
-  ...mutex, ...idempotency, ...queue, ...channels, ...trouble, ...cache,
+  ...mutex, ...idempotency, ...queue, ...channels, ...trouble, ...cache, ...keeping,
   ...delivery, ...streamInfo, ...retries, ...goneMessages, ...trimming,
   ...transactions, ...scripts, ...functions,
 });

@@ -23,20 +23,35 @@ export const deadPort = Number(env.TARGET_DEAD_PORT);
 const ports = [env.TARGET_PORT, ...env.TARGET_OTHER_PORTS.split(' ')].filter(Boolean).map(Number);
 
 /** The server under test, and the others of its kind that a client of several servers has; none when they are somebody else's. */
-const servers = env.TARGET_CONTROL ? ports.map(serverOn) : [];
+const servers = env.TARGET_CONTROL ? ports.map((port) => serverOn(port)) : [];
 
 /** Takes the server away and brings it back on the same port; a start of what runs does nothing. */
-function serverOn(port) {
+function serverOn(port, parameters) {
   return {
     port,
-    start: () => control('start', port),
-    stop: () => control('stop', port),
-    kill: () => control('kill', port),
+    start: () => control('start', [port], parameters),
+    stop: () => control('stop', [port]),
+    kill: () => control('kill', [port]),
   };
 }
 
-function control(verb, ...ports) {
-  execFileSync(env.TARGET_CONTROL, [verb, ...ports]);
+function control(verb, ports, parameters = '') {
+  execFileSync(env.TARGET_CONTROL, [verb, ...ports], { env: { ...env, SERVER_PARAMETERS: parameters } });
+}
+
+/** A server besides the others, which starts empty and keeps its data as its parameters say. */
+function startKeeping(parameters) {
+  ownServers();
+  const server = serverOn(Number(env.TARGET_KEEPING_PORT), parameters);
+  server.start();
+  return server;
+}
+
+/** Leaves all servers as scenarios expect them: one of each runs, and nobody keeps anything. */
+function tidyServers() {
+  if (servers.length === 0) return;
+  control('clear', [env.TARGET_KEEPING_PORT]);
+  control('start', ports);
 }
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -85,7 +100,7 @@ async function runOne(adapter, scenario) {
     return error instanceof Skip ? ['skip', error.message] : ['fail', String(error.stack ?? error).slice(0, 600)];
   } finally {
     for (const client of opened) drop(client);
-    if (servers.length > 0) control('start', ...ports);
+    tidyServers();
   }
 }
 
@@ -118,6 +133,7 @@ function toolsOf(adapter, opened, keys) {
     },
     ownServer: () => ownServers()[0],
     ownServers,
+    keepingServer: startKeeping,
   };
 }
 

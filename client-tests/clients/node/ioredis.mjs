@@ -7,6 +7,7 @@ import { definedCommands } from './defined-commands.mjs';
 import { delivery, streamInfo } from './delivery.mjs';
 import { runAll } from './harness.mjs';
 import { idempotency } from './idempotency.mjs';
+import { keeping, keptWatch } from './keeping.mjs';
 import { mutex } from './mutex.mjs';
 import { queue, resubscription } from './jobs.mjs';
 import { goneMessages, retries, trimming } from './retries.mjs';
@@ -132,7 +133,7 @@ async function scan(redis, match) {
 await runAll({ start }, {
   ...mutex, ...idempotency, ...queue, ...resubscription, ...channels, ...patterns, ...shards, ...bytes,
   ...(speaksResp3 ? commandsWhileListening : refusedWhileListening),
-  ...connection, ...trouble, ...cache,
+  ...connection, ...trouble, ...cache, ...keeping, ...keptWatch,
   ...delivery, ...streamInfo, ...retries, ...goneMessages, ...trimming,
   ...transactions, ...announcements, ...chains, ...scripts, ...functions, ...functionDumps, ...definedCommands,
 });

@@ -21,7 +21,7 @@ export async function untilWaiting(watcher, name, waiting) {
 }
 
 /** Takes jobs until the one that says stop. A worker keeps on when its connection breaks, but not when it is refused. */
-async function work(worker, queue, handle) {
+export async function work(worker, queue, handle) {
   for (;;) {
     const popped = await worker.brpop([queue], LONG_WAIT_SECONDS).catch((error) => {
       if (/^[A-Z]+ /.test(error.message)) throw error;

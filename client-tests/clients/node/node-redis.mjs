@@ -7,6 +7,7 @@ import { definedScripts } from './defined-scripts.mjs';
 import { delivery, streamInfo } from './delivery.mjs';
 import { runAll } from './harness.mjs';
 import { idempotency } from './idempotency.mjs';
+import { keeping, keptWatch } from './keeping.mjs';
 import { mutex } from './mutex.mjs';
 import { queue, resubscription } from './jobs.mjs';
 import { retries, trimming } from './retries.mjs';
@@ -184,7 +185,7 @@ function functionDump(redis) {
 
 await runAll({ start }, {
   ...mutex, ...idempotency, ...queue, ...resubscription, ...channels, ...patterns, ...shards, ...bytes,
-  ...connection, ...trouble, ...cache,
+  ...connection, ...trouble, ...cache, ...keeping, ...keptWatch,
   ...delivery, ...streamInfo, ...retries, ...trimming,
   ...(speaksResp3 ? { ...commandsWhileListening, ...localCache } : {}),
   ...(startsWithResp3 ? {} : refusedWhileListening),

@@ -53,11 +53,12 @@ def only_since(version, client, what):
 class Server:
     """Takes the server away and brings it back on the same port (a start of what runs does nothing)."""
 
-    def __init__(self, control_program):
-        self.control_program = control_program
+    def __init__(self, port, parameters=""):
+        self.port = port
+        self._environment = {**os.environ, "SERVER_PARAMETERS": parameters}
 
     def _control(self, verb):
-        subprocess.run([self.control_program, verb, os.environ["TARGET_PORT"]], check=True)
+        subprocess.run([os.environ["TARGET_CONTROL"], verb, str(self.port)], env=self._environment, check=True)
 
     def start(self):
         self._control("start")
@@ -68,16 +69,21 @@ class Server:
     def kill(self):
         self._control("kill")
 
+    def clear(self):
+        """Ends it, and what it has kept is gone."""
+        self._control("clear")
+
 
 class Tools:
     """What a scenario works with; `connect` is the library's way to make a client from settings."""
 
-    server = Server(os.environ["TARGET_CONTROL"]) if os.environ["TARGET_CONTROL"] else None
+    server = Server(TARGET["port"]) if os.environ["TARGET_CONTROL"] else None
 
     def __init__(self, connect):
         self._connect = connect
         self._opened = []
         self._keys = []
+        self._keeping = None
 
     def connect(self, **settings):
         client = self._connect(**{**TARGET, **settings})
@@ -94,6 +100,13 @@ class Tools:
             raise Skip("only on a server that the tests may end")
         return self.server
 
+    def keeping_server(self, parameters):
+        """A server besides the other, which starts empty and keeps its data as its parameters say."""
+        self.own_server()
+        self._keeping = Server(int(os.environ["TARGET_KEEPING_PORT"]), parameters)
+        self._keeping.start()
+        return self._keeping
+
     def remove_keys(self):
         for database in (TARGET["db"], OTHER_DB):
             if self._keys:
@@ -102,6 +115,8 @@ class Tools:
     def close(self):
         for client in self._opened:
             client.close()
+        if self._keeping:
+            self._keeping.clear()
         if self.server:
             self.server.start()
 

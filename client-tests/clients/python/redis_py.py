@@ -19,6 +19,7 @@ import scripts  # noqa: F401
 import locks  # noqa: F401
 import delivery  # noqa: F401
 import retries  # noqa: F401
+import keeping  # noqa: F401
 import asynchronous  # noqa: F401
 
 PROTOCOL = int(sys.argv[1])

@@ -37,6 +37,14 @@ def eventually(what)
   end
 end
 
+# Takes a server away (`kill`, `stop`) and brings it back on the same port (`start`; what runs already is left alone).
+# `clear` ends it, and what it has kept is gone.
+Server = Struct.new(:port, :parameters) do
+  def control(verb)
+    system({ "SERVER_PARAMETERS" => parameters }, ENV.fetch("TARGET_CONTROL"), verb, port.to_s, exception: true)
+  end
+end
+
 # What a scenario works with; the block given is the library's way to make a client from settings.
 class Tools
   def initialize(&make_client)
@@ -57,10 +65,17 @@ class Tools
     @keys.last
   end
 
-  # Takes the server away (`kill`, `stop`) and brings it back on the same port (`start`; what runs already is left alone).
   def server(verb)
     need_own_server
-    system(ENV.fetch("TARGET_CONTROL"), verb, ENV.fetch("TARGET_PORT"), exception: true)
+    Server.new(TARGET[:port]).control(verb)
+  end
+
+  # A server besides the other, which starts empty and keeps its data as its parameters say.
+  def keeping_server(parameters)
+    need_own_server
+    @keeping = Server.new(ENV.fetch("TARGET_KEEPING_PORT").to_i, parameters)
+    @keeping.control("start")
+    @keeping
   end
 
   def need_own_server
@@ -74,6 +89,7 @@ class Tools
 
   def close
     @opened.each(&:close)
+    @keeping&.control("clear")
     server("start") if own_server?
   end
 

@@ -12,5 +12,6 @@ require_relative "transactions"
 require_relative "scripts"
 require_relative "delivery"
 require_relative "retries"
+require_relative "keeping"
 
 run_all { |settings| Redis.new(**settings, timeout: 5, reconnect_attempts: 1) }

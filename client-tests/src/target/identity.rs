@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::program::caller::Caller;
+
 /// A server as it introduces itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -46,6 +48,12 @@ impl Identity {
             product: Product::Redlet,
             version: version.expect("cargo gives every crate a version"),
         }
+    }
+
+    /// Asks a server which it is.
+    pub async fn ask(caller: &mut Caller) -> Result<Self, String> {
+        let reply = caller.demand_words(&["INFO", "server"]).await?;
+        Self::from_info(&String::from_utf8_lossy(&reply.text().unwrap_or_default()))
     }
 
     /// Reads INFO's server section; Valkey and redlet name themselves beside the Redis version they follow.

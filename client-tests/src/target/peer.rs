@@ -6,14 +6,13 @@ use std::{
     fs, io,
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{self, Child, Command, Stdio},
-    sync::atomic::{AtomicUsize, Ordering},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use tokio::{net::TcpStream, time::sleep};
 
-use super::Parameter;
+use super::{Parameter, directory::Directory};
 use crate::wire::BoxedStream;
 
 /// The executable of a real server: from the environment, or from the project's script that brings them.
@@ -36,7 +35,7 @@ pub fn find(name: &str) -> Result<PathBuf, String> {
 /// A real server's process.
 pub struct Peer {
     child: Child,
-    directory: PathBuf,
+    directory: Directory,
     port: u16,
 }
 
@@ -61,8 +60,8 @@ impl Peer {
     }
 
     fn spawn(executable: &Path, parameters: &[Parameter]) -> Result<Self, String> {
-        let directory =
-            new_directory().map_err(|error| format!("a directory for a server: {error}"))?;
+        let own = Directory::new()?;
+        let directory = own.path();
         let port = free_port().map_err(|error| format!("a free port: {error}"))?;
         let configuration = directory.join("redis.conf");
         let prepared = fs::write(&configuration, configuration_text(port, parameters))
@@ -72,20 +71,20 @@ impl Peer {
             .arg(&configuration)
             // SORT's order of texts must not follow the language of whoever runs this.
             .env("LC_ALL", "C")
-            .current_dir(&directory)
+            .current_dir(directory)
             .stdin(Stdio::null())
             .stderr(Stdio::null())
             .stdout(log)
             .spawn()
             .map_err(|error| format!("{}: {error}", executable.display()))?;
-        Ok(Self { child, directory, port })
+        Ok(Self { child, directory: own, port })
     }
 
     /// Reads the log rather than trying to connect: a stranger may answer on the port.
     async fn wait_until_ready(&mut self) -> Result<(), String> {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
-            let log = fs::read_to_string(self.directory.join("log")).unwrap_or_default();
+            let log = fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
             if log.contains("Ready to accept connections") {
                 return Ok(());
             }
@@ -100,19 +99,10 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        // Whatever fails here, the process or the directory is gone already.
+        // Whatever fails here, the process is gone already.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.directory);
     }
-}
-
-fn new_directory() -> io::Result<PathBuf> {
-    static COUNT: AtomicUsize = AtomicUsize::new(0);
-    let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    let directory = env::temp_dir().join(format!("redlet-conformance-{}-{number}", process::id()));
-    fs::create_dir_all(&directory)?;
-    Ok(directory)
 }
 
 fn free_port() -> io::Result<u16> {

@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::net::TcpStream;
 
-use super::Parameter;
+use super::{Parameter, directory::Directory};
 use crate::wire::BoxedStream;
 
 /// How clients reach the server.
@@ -14,21 +14,26 @@ pub enum Transport {
     Memory,
 }
 
-/// A redlet that stops when it is dropped.
+/// A redlet that stops when it is dropped, and then loses its files.
 pub struct Redlet {
     server: redlet::Server,
     transport: Transport,
+    _directory: Directory,
 }
 
 impl Redlet {
     pub async fn start(transport: Transport, parameters: &[Parameter]) -> Result<Self, String> {
-        let mut builder = redlet::Server::builder().parameter("maxclients", "10000");
+        let directory = Directory::new()?;
+        let mut builder = redlet::Server::builder()
+            .parameter("maxclients", "10000")
+            .parameter("save", "")
+            .parameter("dir", &directory.path().to_string_lossy());
         for (name, value) in parameters {
             builder = builder.parameter(name, value);
         }
         let server =
             builder.start().await.map_err(|error| format!("redlet does not start: {error}"))?;
-        Ok(Self { server, transport })
+        Ok(Self { server, transport, _directory: directory })
     }
 
     pub async fn connect(&self) -> io::Result<BoxedStream> {
