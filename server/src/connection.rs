@@ -169,10 +169,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         read.map(|result| result.map(Event::Received))
     }
 
-    /// Whether what is unsent tells of something that is not on the disk, where that may not be.
+    /// Whether what is unsent tells of something that is not on the disk, where that may not be, or never will be.
     fn is_held_back(&mut self, context: &Context<'_>) -> bool {
         let log = &self.conversation.engine.keyspace.log;
-        if !log.is_strict() {
+        if !log.is_strict() && !log.is_sealed() {
             return false;
         }
         let wanted = *self.gate.get_or_insert_with(|| log.appended());

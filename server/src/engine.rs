@@ -225,6 +225,7 @@ impl Engine {
         for client in self.clients.all() {
             client.kill();
         }
+        self.keyspace.log.release();
     }
 
     pub(crate) fn has_failed(&self) -> bool {

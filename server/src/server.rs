@@ -368,7 +368,7 @@ impl Server {
     /// Ends the server and returns when all its connections and tasks have ended.
     pub async fn shutdown(mut self) {
         if let Err(problem) = self.settle().await {
-            tracing::error!("what the server has is not all on disk: {problem}");
+            self.engine.give_up(&problem);
         }
         self.engine.stop();
         let (unused, _) = mpsc::channel(1);
@@ -399,7 +399,7 @@ fn percent_encoded(text: &str) -> String {
 impl Drop for Server {
     fn drop(&mut self) {
         if let Err(problem) = self.engine.settle_before_end() {
-            tracing::error!("what the server has is not all on disk: {problem}");
+            self.engine.give_up(&problem);
         }
         self.engine.stop();
         if let Some(path) = &self.unix_path {

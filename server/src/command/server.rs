@@ -325,11 +325,12 @@ fn shutdown(call: &mut Call<'_>) -> Result<(), Error> {
     if running.is_late() && options.at_end != AtEnd::Unsaved {
         return Err(running.busy());
     }
-    if let Err(problem) = call.settle_at_end(options.at_end)
-        && !options.is_forced
-    {
-        tracing::error!("The server does not end, because {problem}");
-        return Err(Error::err("Errors trying to SHUTDOWN. Check logs."));
+    if let Err(problem) = call.settle_at_end(options.at_end) {
+        tracing::error!("{problem}");
+        if !options.is_forced {
+            return Err(Error::err("Errors trying to SHUTDOWN. Check logs."));
+        }
+        call.engine.close_log();
     }
     call.engine.stop();
     call.flow = Flow::Close;

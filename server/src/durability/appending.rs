@@ -66,13 +66,15 @@ impl Appending {
         let mut manifest = self.manifest().clone();
         if let Some(unlisted) = &mut *self.unlisted.lock().expect(NOBODY_PANICS) {
             manifest.increments.push(unlisted.clone());
-            let (part, file) = place.create_increment(engine, &manifest)?;
-            let old = place.directory.join(&std::mem::replace(unlisted, part).name);
+            let part = manifest.next_increment(&place.name);
+            let file = place.create(engine, &place.unlisted_path(&part))?;
+            let old = place.unlisted_path(&std::mem::replace(unlisted, part));
             engine.durability.disk.remove(&old).map_err(trouble("remove", &old))?;
             self.turns.fetch_add(1, Ordering::SeqCst);
             return Ok(file);
         }
-        let (part, file) = place.create_increment(engine, &manifest)?;
+        let part = manifest.next_increment(&place.name);
+        let file = place.create(engine, &place.directory.join(&part.name))?;
         manifest.increments.push(part);
         place.write_manifest(engine, &manifest)?;
         *self.manifest() = manifest;
@@ -86,7 +88,8 @@ impl Appending {
         let disk = &*engine.durability.disk;
         disk.create_directory(&place.directory).map_err(trouble("create", &place.directory))?;
         let manifest = place.read_manifest(engine)?.unwrap_or_default();
-        let (part, file) = place.create_increment(engine, &manifest)?;
+        let part = manifest.next_increment(&place.name);
+        let file = place.create(engine, &place.unlisted_path(&part))?;
         *self.manifest() = manifest;
         *self.unlisted.lock().expect(NOBODY_PANICS) = Some(part);
         Ok(file)
@@ -96,12 +99,16 @@ impl Appending {
         self.turns.load(Ordering::SeqCst)
     }
 
-    /// Returns once so many increments have been begun.
-    pub(super) fn wait_for_turn(&self, turn: u64) -> Result<(), String> {
+    /// Returns once so many increments have been begun, or nobody waits for them any more.
+    pub(super) fn wait_for_turn(
+        &self,
+        turn: u64,
+        goes_on: impl Fn() -> bool,
+    ) -> Result<(), String> {
         const LOOK_AGAIN: Duration = Duration::from_millis(1);
         const PATIENCE: Duration = Duration::from_secs(10);
         let watch = Stopwatch::start();
-        while self.turns() < turn {
+        while self.turns() < turn && goes_on() {
             if watch.elapsed() > PATIENCE {
                 return Err("the increment that is to follow it could not be begun".to_owned());
             }
@@ -110,13 +117,14 @@ impl Appending {
         Ok(())
     }
 
-    /// A new base has everything up to the increment that was begun with it; what was there before is not needed any
-    /// more.
+    /// A new base has everything up to the increment that was begun with it, if one was; what was there before is not
+    /// needed any more.
     pub(super) fn replace_base(
         &self,
         engine: &Engine,
         draft: &Path,
         bytes: u64,
+        is_followed: bool,
     ) -> Result<(), String> {
         let (place, disk) = (Place::of(engine)?, &*engine.durability.disk);
         let mut manifest = self.manifest().clone();
@@ -125,10 +133,9 @@ impl Appending {
         disk.rename(draft, &path).map_err(trouble("give its name to", &path))?;
         disk.sync_directory(&place.directory)
             .map_err(trouble("bring to the disk", &place.directory))?;
-        let unlisted = self.unlisted.lock().expect(NOBODY_PANICS).take();
-        let kept = match unlisted {
-            None if engine.keyspace.log.is_on() => manifest.increments.pop(),
-            unlisted => unlisted,
+        let kept = match is_followed {
+            true => self.list(engine, &place)?.or_else(|| manifest.increments.pop()),
+            false => None,
         };
         manifest.history.extend(manifest.base.replace(base));
         manifest.history.append(&mut manifest.increments);
@@ -144,6 +151,25 @@ impl Appending {
         }
         *self.manifest() = manifest;
         Ok(())
+    }
+
+    /// Gives the increment its name whose base has come, if it has waited for one.
+    fn list(&self, engine: &Engine, place: &Place) -> Result<Option<Part>, String> {
+        let (mut unlisted, disk) =
+            (self.unlisted.lock().expect(NOBODY_PANICS), &*engine.durability.disk);
+        if let Some(part) = &*unlisted {
+            let path = place.directory.join(&part.name);
+            disk.rename(&place.unlisted_path(part), &path)
+                .map_err(trouble("give its name to", &path))?;
+            disk.sync_directory(&place.directory)
+                .map_err(trouble("bring to the disk", &place.directory))?;
+        }
+        Ok(unlisted.take())
+    }
+
+    /// Whether there is no base yet for what is written.
+    pub(super) fn is_unlisted(&self) -> bool {
+        self.unlisted.lock().expect(NOBODY_PANICS).is_some()
     }
 
     /// Goes on with the log that was loaded, or begins one with what there is.
@@ -202,6 +228,11 @@ impl Appending {
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the thread that wrote the log panicked");
         }
+        let unlisted = self.unlisted.lock().expect(NOBODY_PANICS).take();
+        if let (Some(part), Ok(place)) = (unlisted, Place::of(engine)) {
+            tracing::info!("Removing the temp incr aof file of {}, which has no base", part.name);
+            let _ = engine.durability.disk.remove(&place.unlisted_path(&part));
+        }
     }
 }
 
@@ -228,15 +259,13 @@ impl Place {
         engine.durability.disk.length(&self.directory.join(&part.name)).unwrap_or(0)
     }
 
-    fn create_increment(
-        &self,
-        engine: &Engine,
-        manifest: &Manifest,
-    ) -> Result<(Part, Box<dyn DiskFile>), String> {
-        let part = manifest.next_increment(&self.name);
-        let path = self.directory.join(&part.name);
-        let file = engine.durability.disk.create(&path).map_err(trouble("create", &path))?;
-        Ok((part, file))
+    /// Where an increment is that does not count yet.
+    fn unlisted_path(&self, part: &Part) -> PathBuf {
+        self.directory.join(format!("temp-{}", part.name))
+    }
+
+    fn create(&self, engine: &Engine, path: &Path) -> Result<Box<dyn DiskFile>, String> {
+        engine.durability.disk.create(path).map_err(trouble("create", path))
     }
 
     /// The manifest that is there, if one is.
@@ -255,6 +284,31 @@ impl Place {
                 path.display()
             )
         })
+    }
+
+    /// The log that a first start has left that ended before it could write the manifest, if these files are one: a base,
+    /// which takes its name once it is complete, and what has come behind it.
+    pub(super) fn adopt_first(
+        &self,
+        engine: &Engine,
+        names: &[String],
+    ) -> Result<Option<Manifest>, String> {
+        let (none, is_there) = (Manifest::default(), |part: &Part| names.contains(&part.name));
+        let bases = [true, false].map(|is_snapshot| none.next_base(&self.name, is_snapshot));
+        let base = bases.into_iter().find(is_there);
+        let increment = Some(none.next_increment(&self.name)).filter(is_there);
+        let increments = increment.into_iter().collect();
+        let manifest = Manifest { base, increments, history: Vec::new() };
+        if manifest.base.is_none() || manifest.parts().count() != names.len() {
+            return Ok(None);
+        }
+        tracing::warn!(
+            "{} has the first files of a log and no manifest, as if the server had been ended before it could write it. \
+             Going on with what they have",
+            self.directory.display()
+        );
+        self.write_manifest(engine, &manifest)?;
+        Ok(Some(manifest))
     }
 
     /// The one file that logs were before Redis 7 becomes the base of one of several.
@@ -299,7 +353,8 @@ impl Place {
         tracing::info!("Creating AOF base file {} on server start", base.name);
         engine.with_all(|txn| write_base(engine, txn, &self.directory.join(&base.name)))?;
         manifest.base = Some(base);
-        let (part, _) = self.create_increment(engine, &manifest)?;
+        let part = manifest.next_increment(&self.name);
+        self.create(engine, &self.directory.join(&part.name))?;
         tracing::info!("Creating AOF incr file {} on server start", part.name);
         manifest.increments.push(part);
         self.write_manifest(engine, &manifest)?;

@@ -1,8 +1,8 @@
 //! A snapshot in the background: entries are collected between requests, and written by a thread of their own.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -61,6 +61,10 @@ pub(crate) struct Job {
     header: Arc<[u8]>,
     /// The increment that goes on from here, by how many were begun before it.
     turn: u64,
+    /// Whether the log goes on from here at all.
+    is_followed: bool,
+    /// Whether nobody wants it any more. Whoever gives files their names holds this.
+    is_abandoned: Arc<Mutex<bool>>,
 }
 
 impl Job {
@@ -70,6 +74,19 @@ impl Job {
 
     pub(crate) fn seconds(&self) -> i64 {
         self.began.elapsed().as_secs() as i64
+    }
+
+    /// Whatever becomes of it takes no name from now on.
+    pub(super) fn abandon(&self) {
+        *self.abandoned() = true;
+    }
+
+    fn abandoned(&self) -> MutexGuard<'_, bool> {
+        self.is_abandoned.lock().expect("nothing panics while it gives files their names")
+    }
+
+    fn is_abandoned(&self) -> bool {
+        *self.abandoned()
     }
 }
 
@@ -105,6 +122,8 @@ fn begin_at(engine: &Engine, txn: &mut Txn<'_>, kind: Kind, turn: u64) -> Job {
         changes: txn.counters().changes,
         what,
         turn,
+        is_followed: kind == Kind::Rewrite && engine.keyspace.log.is_on(),
+        is_abandoned: Arc::default(),
         header: header(engine, what, &sizes, used).into(),
     };
     let durability = &engine.durability;
@@ -160,17 +179,38 @@ fn write_pieces(
     let mut draft = Draft::create(&*engine.durability.disk, temporary(path, infix), manner)?;
     draft.write(&job.header)?;
     while let Some(piece) = pieces.blocking_recv() {
+        if job.is_abandoned() {
+            return Err(ABANDONED.to_owned());
+        }
         draft.write(&piece)?;
     }
-    if job.kind == Kind::Save {
-        return draft.finish(job.what, path);
+    if job.kind == Kind::Rewrite {
+        return replace_base(engine, path, job, draft);
     }
-    let complete = temporary(path, "rewriteaof-");
-    let bytes = draft.finish(job.what, &complete)?;
-    engine.durability.appending.wait_for_turn(job.turn)?;
-    engine.durability.appending.replace_base(engine, &complete, bytes)?;
-    Ok(bytes)
+    let is_abandoned = job.abandoned();
+    if *is_abandoned {
+        return Err(ABANDONED.to_owned());
+    }
+    draft.finish(job.what, path)
 }
+
+fn replace_base(engine: &Engine, path: &Path, job: &Job, draft: Draft<'_>) -> Result<u64, String> {
+    let (complete, appending) = (temporary(path, "rewriteaof-"), &engine.durability.appending);
+    let bytes = draft.finish(job.what, &complete)?;
+    let result = appending.wait_for_turn(job.turn, || !job.is_abandoned()).and_then(|()| {
+        let is_abandoned = job.abandoned();
+        if *is_abandoned {
+            return Err(ABANDONED.to_owned());
+        }
+        appending.replace_base(engine, &complete, bytes, job.is_followed)
+    });
+    if result.is_err() {
+        let _ = engine.durability.disk.remove(&complete);
+    }
+    result.map(|()| bytes)
+}
+
+const ABANDONED: &str = "it is not wanted any more";
 
 /// Goes through all shards in turn until the snapshot is complete, and lets requests through every so often. When
 /// nobody takes what it collects, the snapshot ends all the same.
@@ -207,6 +247,11 @@ pub(super) async fn collect(engine: &Engine, pieces: mpsc::Sender<Vec<u8>>) {
 
 /// Notes how a snapshot has gone.
 fn settle(engine: &Engine, job: &Job, result: &Result<u64, String>) {
+    if job.is_abandoned() {
+        tracing::info!("{} was abandoned", job.kind.title());
+        engine.durability.end_job();
+        return;
+    }
     let outcome = Outcome { is_ok: result.is_ok(), seconds: job.seconds() };
     match (result, job.kind) {
         (Ok(bytes), kind) => {

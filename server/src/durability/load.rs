@@ -102,9 +102,12 @@ fn find_log(engine: &Engine) -> Result<Option<Manifest>, String> {
         place.move_old(engine, &manifest)?;
         return Ok(Some(manifest));
     }
-    let names = disk.list(&place.directory).unwrap_or_default();
-    let is_part = |name: &String| name.starts_with(&place.name) && !name.starts_with("temp-");
-    if let Some(name) = names.iter().find(|name| is_part(name)) {
+    let mut names = disk.list(&place.directory).unwrap_or_default();
+    names.retain(|name| name.starts_with(&place.name) && !name.starts_with("temp-"));
+    if let Some(manifest) = place.adopt_first(engine, &names)? {
+        return Ok(Some(manifest));
+    }
+    if let Some(name) = names.first() {
         return Err(format!(
             "{} has files of a log, such as {name}, and no {}. Put the manifest back, or move the files away to start \
              without them",

@@ -16,9 +16,11 @@ mod writer;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::clock::Stopwatch;
 use crate::command::CommandFlags;
 use crate::config::{Config, Param};
 use crate::engine::{Bar, Engine};
@@ -147,6 +149,14 @@ impl Durability {
         self.state().job.as_ref().is_some_and(|job| job.kind == Kind::Rewrite)
     }
 
+    /// Has a snapshot of this kind that is being made never take effect.
+    pub(crate) fn abandon(&self, kind: Kind) {
+        let job = self.state().job.clone();
+        if let Some(job) = job.filter(|job| job.kind == kind) {
+            job.abandon();
+        }
+    }
+
     fn end_job(&self) {
         self.state().job = None;
         self.ended.notify_waiters();
@@ -213,8 +223,14 @@ impl Engine {
         }
         self.with_all(|_| self.keyspace.log.turn_on(false));
         self.keyspace.log.be_strict(false);
-        self.durability.appending.finish(self);
+        self.finish_log();
         self.bars.lower(Bar::Unlogged);
+    }
+
+    /// Brings the rest of the log to the disk. A rewrite that is on its way comes too late.
+    fn finish_log(&self) {
+        self.durability.abandon(Kind::Rewrite);
+        self.durability.appending.finish(self);
     }
 
     /// Begins a log while the server runs: it counts once what there is now has been written as its base.
@@ -314,42 +330,76 @@ impl Engine {
         self.is_running() && (self.keyspace.log.is_on() || has_save_points(&self.config))
     }
 
-    /// The same with nobody asking for it, as far as it has not been done.
+    /// Brings to disk what is to be there when the server ends with nobody asking for it, as far as it has not been done.
     pub(crate) fn settle_before_end(&self) -> Result<(), String> {
-        if !self.has_to_settle() {
+        if !self.has_to_settle() || self.keyspace.log.is_sealed() {
             return Ok(());
         }
-        if self.keyspace.log.is_on() {
-            // Nobody adds anything while it is written for the last time.
-            self.with_all(|_| self.keyspace.log.turn_on(false));
-            self.durability.appending.finish(self);
-        }
-        if !has_save_points(&self.config) {
-            return Ok(());
+        if self.saves(AtEnd::AsConfigured) {
+            self.outwait_script();
         }
         self.with_all(|txn| {
             let changes = txn.counters().changes;
             let is_saved = self.durability.state().saved_changes == changes;
-            if is_saved { Ok(()) } else { self.settle_at_end(txn, AtEnd::AsConfigured) }
+            let at_end = if is_saved { AtEnd::Unsaved } else { AtEnd::AsConfigured };
+            self.settle_at_end(txn, at_end)
         })
     }
 
-    /// Brings to disk what is to be there when the server ends.
+    /// Brings to disk what is to be there when the server ends; all shards are held. From then on nobody hears of
+    /// anything that is done, as it would be in no file. If it fails, all is as it was before.
     pub(crate) fn settle_at_end(&self, txn: &mut Txn<'_>, at_end: AtEnd) -> Result<(), String> {
-        let saves = match at_end {
+        if self.keyspace.log.is_on() && self.durability.appending.is_unlisted() {
+            return Err("Writing initial AOF, can't exit".to_owned());
+        }
+        self.keyspace.log.seal();
+        if self.saves(at_end) {
+            tracing::info!("Saving the final RDB snapshot before exiting.");
+            self.save_at_end(txn).inspect_err(|_| self.keyspace.log.unseal())?;
+        }
+        self.close_log();
+        Ok(())
+    }
+
+    fn saves(&self, at_end: AtEnd) -> bool {
+        let wanted = match at_end {
             AtEnd::Unsaved => false,
             AtEnd::Saved => true,
             AtEnd::AsConfigured => has_save_points(&self.config) && self.directory().is_some(),
         };
+        wanted && !self.is_loading()
+    }
+
+    fn save_at_end(&self, txn: &mut Txn<'_>) -> Result<(), String> {
+        if self.scripts.running.is_away() {
+            return Err("a script is in the middle of something".to_owned());
+        }
+        saving::save_now(self, txn)
+            .map_err(|problem| format!("Error trying to save the DB, can't exit: {problem}"))
+    }
+
+    /// Brings the log to the disk for the last time, whatever else there is to be done. All shards are held.
+    pub(crate) fn close_log(&self) {
         if self.keyspace.log.is_on() {
             self.keyspace.log.turn_on(false);
-            self.durability.appending.finish(self);
+            self.finish_log();
         }
-        if saves && !self.is_loading() {
-            tracing::info!("Saving the final RDB snapshot before exiting.");
-            saving::save_now(self, txn)?;
+    }
+
+    /// The server ends although not all can be brought to disk.
+    pub(crate) fn give_up(&self, problem: &str) {
+        tracing::error!("what the server has is not all on disk: {problem}");
+        self.with_all(|_| self.close_log());
+    }
+
+    /// Lets a script come to its end, if it does so soon.
+    fn outwait_script(&self) {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        const LOOK_AGAIN: Duration = Duration::from_millis(10);
+        let watch = Stopwatch::start();
+        while self.scripts.running.is_away() && watch.elapsed() < PATIENCE {
+            std::thread::park_timeout(LOOK_AGAIN);
         }
-        Ok(())
     }
 }
 

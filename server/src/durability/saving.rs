@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use super::Outcome;
+use super::{Kind, Outcome};
 use crate::clock::Stopwatch;
 use crate::config::Param;
 use crate::engine::{Bar, Engine};
@@ -170,6 +170,8 @@ pub(super) fn header(engine: &Engine, what: What, sizes: &[Size], used_memory: u
 /// Saves everything, while everybody waits.
 pub(super) fn save_now(engine: &Engine, txn: &mut Txn<'_>) -> Result<(), String> {
     let watch = Stopwatch::start();
+    // An older one is not to take its place.
+    engine.durability.abandon(Kind::Save);
     let result = write_snapshot(engine, txn);
     let changes = txn.counters().changes;
     let outcome = Outcome { is_ok: result.is_ok(), seconds: watch.elapsed().as_secs() as i64 };

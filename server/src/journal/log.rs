@@ -17,6 +17,8 @@ pub(crate) struct Log {
     is_on: AtomicBool,
     /// Whether nothing may be said that is not on disk.
     is_strict: AtomicBool,
+    /// Whether nothing may be said at all, because it would be in no file.
+    is_sealed: AtomicBool,
     tail: Mutex<Tail>,
     /// There is something to write for who waits for it.
     filled: Condvar,
@@ -73,6 +75,20 @@ impl Log {
         if !is_strict {
             self.release();
         }
+    }
+
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.is_sealed.load(Ordering::Relaxed)
+    }
+
+    /// From here on no reply leaves the server.
+    pub(crate) fn seal(&self) {
+        self.is_sealed.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn unseal(&self) {
+        self.is_sealed.store(false, Ordering::SeqCst);
+        self.release();
     }
 
     /// Wakes all who wait: there is no more to wait for.
@@ -175,9 +191,10 @@ impl Log {
         reached.into_iter().for_each(Waker::wake);
     }
 
-    /// Whether everything up to a position is on disk; if not, the task is woken once it is.
+    /// Whether what happened up to a position may be told; if not, the task is woken once it is.
     pub(crate) fn poll_durable(&self, position: u64, context: &Context<'_>) -> Poll<()> {
-        let is_there = || !self.is_strict() || self.durable.load(Ordering::SeqCst) >= position;
+        let is_written = || self.durable.load(Ordering::SeqCst) >= position;
+        let is_there = || !self.is_sealed() && (!self.is_strict() || is_written());
         if is_there() {
             return Poll::Ready(());
         }

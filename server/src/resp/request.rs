@@ -118,6 +118,8 @@ enum State {
 impl Decoder {
     /// Where the next bytes are to be read into, and how many at most.
     pub(crate) fn target(&mut self) -> Limit<&mut BytesMut> {
+        // A large argument may have become whole while nobody decodes, because the client waits.
+        self.fill();
         if !matches!(self.state, State::Filling { .. }) {
             self.make_room();
         }
