@@ -22,8 +22,8 @@ pub(crate) struct Appending {
     manifest: Mutex<Manifest>,
     /// The increment that is written and not in the manifest, as the base that it belongs to is not there yet.
     unlisted: Mutex<Option<Part>>,
-    /// How often another increment was begun.
-    turns: AtomicU64,
+    /// The number of the last turn to another increment.
+    turned: AtomicU64,
     pub(crate) base_bytes: AtomicU64,
     pub(crate) current_bytes: AtomicU64,
     pub(crate) is_write_ok: AtomicBool,
@@ -68,9 +68,10 @@ impl Appending {
             manifest.increments.push(unlisted.clone());
             let part = manifest.next_increment(&place.name);
             let file = place.create(engine, &place.unlisted_path(&part))?;
-            let old = place.unlisted_path(&std::mem::replace(unlisted, part));
-            engine.durability.disk.remove(&old).map_err(trouble("remove", &old))?;
-            self.turns.fetch_add(1, Ordering::SeqCst);
+            let old = std::mem::replace(unlisted, part);
+            // It may have its name already, if no manifest could be written with it.
+            let _ = engine.durability.disk.remove(&place.unlisted_path(&old));
+            self.manifest().history.push(old);
             return Ok(file);
         }
         let part = manifest.next_increment(&place.name);
@@ -78,15 +79,13 @@ impl Appending {
         manifest.increments.push(part);
         place.write_manifest(engine, &manifest)?;
         *self.manifest() = manifest;
-        self.turns.fetch_add(1, Ordering::SeqCst);
         Ok(file)
     }
 
     /// Begins an increment that counts only once there is a base for it: the files that there are belong to another time.
     pub(super) fn begin_unlisted(&self, engine: &Engine) -> Result<Box<dyn DiskFile>, String> {
         let place = Place::of(engine)?;
-        let disk = &*engine.durability.disk;
-        disk.create_directory(&place.directory).map_err(trouble("create", &place.directory))?;
+        place.make_directory(engine)?;
         let manifest = place.read_manifest(engine)?.unwrap_or_default();
         let part = manifest.next_increment(&place.name);
         let file = place.create(engine, &place.unlisted_path(&part))?;
@@ -95,21 +94,21 @@ impl Appending {
         Ok(file)
     }
 
-    pub(super) fn turns(&self) -> u64 {
-        self.turns.load(Ordering::SeqCst)
+    pub(super) fn note_turn(&self, number: u64) {
+        self.turned.store(number, Ordering::SeqCst);
     }
 
-    /// Returns once so many increments have been begun, or nobody waits for them any more.
+    /// Returns once the turn of this number to another increment has been made, or nobody waits for it any more.
     pub(super) fn wait_for_turn(
         &self,
         turn: u64,
+        patience: Duration,
         goes_on: impl Fn() -> bool,
     ) -> Result<(), String> {
         const LOOK_AGAIN: Duration = Duration::from_millis(1);
-        const PATIENCE: Duration = Duration::from_secs(10);
         let watch = Stopwatch::start();
-        while self.turns() < turn && goes_on() {
-            if watch.elapsed() > PATIENCE {
+        while self.turned.load(Ordering::SeqCst) < turn && goes_on() {
+            if watch.elapsed() > patience {
                 return Err("the increment that is to follow it could not be begun".to_owned());
             }
             std::thread::park_timeout(LOOK_AGAIN);
@@ -141,8 +140,8 @@ impl Appending {
         manifest.history.append(&mut manifest.increments);
         manifest.increments.extend(kept);
         place.write_manifest(engine, &manifest)?;
-        let increments: u64 =
-            manifest.increments.iter().map(|part| place.length(engine, part)).sum();
+        *self.unlisted.lock().expect(NOBODY_PANICS) = None;
+        let increments = place.total(engine, &manifest.increments).unwrap_or(0);
         self.base_bytes.store(bytes, Ordering::Relaxed);
         self.current_bytes.store(bytes + increments, Ordering::Relaxed);
         self.is_in_doubt.store(false, Ordering::SeqCst);
@@ -155,16 +154,17 @@ impl Appending {
 
     /// Gives the increment its name whose base has come, if it has waited for one.
     fn list(&self, engine: &Engine, place: &Place) -> Result<Option<Part>, String> {
-        let (mut unlisted, disk) =
-            (self.unlisted.lock().expect(NOBODY_PANICS), &*engine.durability.disk);
-        if let Some(part) = &*unlisted {
-            let path = place.directory.join(&part.name);
-            disk.rename(&place.unlisted_path(part), &path)
-                .map_err(trouble("give its name to", &path))?;
+        let (unlisted, disk) =
+            (self.unlisted.lock().expect(NOBODY_PANICS).clone(), &*engine.durability.disk);
+        if let Some(part) = &unlisted {
+            let (draft, path) = (place.unlisted_path(part), place.directory.join(&part.name));
+            if disk.exists(&draft).map_err(trouble("look for", &draft))? {
+                disk.rename(&draft, &path).map_err(trouble("give its name to", &path))?;
+            }
             disk.sync_directory(&place.directory)
                 .map_err(trouble("bring to the disk", &place.directory))?;
         }
-        Ok(unlisted.take())
+        Ok(unlisted)
     }
 
     /// Whether there is no base yet for what is written.
@@ -184,16 +184,18 @@ impl Appending {
             None => place.begin(engine)?,
         };
         place.remove_history(engine, &mut manifest)?;
-        let base_bytes = manifest.base.iter().map(|part| place.length(engine, part)).sum::<u64>();
-        let increments =
-            manifest.increments.iter().map(|part| place.length(engine, part)).sum::<u64>();
+        let base_bytes = place.total(engine, &manifest.base)?;
+        let increments = place.total(engine, &manifest.increments)?;
         *self.manifest() = manifest.clone();
         let (file, length) = match manifest.increments.last() {
             Some(part) => {
                 let path = place.directory.join(&part.name);
                 tracing::info!("Opening AOF incr file {} on server start", part.name);
-                let file = engine.durability.disk.append(&path).map_err(trouble("open", &path))?;
-                (file, place.length(engine, part))
+                let mut file =
+                    engine.durability.disk.append(&path).map_err(trouble("open", &path))?;
+                // What a server that was killed has written is about to be shown.
+                file.sync().map_err(trouble("bring to the disk", &path))?;
+                (file, place.length(engine, part)?)
             }
             None => (self.begin_increment(engine)?, 0),
         };
@@ -255,8 +257,18 @@ impl Place {
         self.directory.join(format!("{}.manifest", self.name))
     }
 
-    pub(super) fn length(&self, engine: &Engine, part: &Part) -> u64 {
-        engine.durability.disk.length(&self.directory.join(&part.name)).unwrap_or(0)
+    pub(super) fn length(&self, engine: &Engine, part: &Part) -> Result<u64, String> {
+        let path = self.directory.join(&part.name);
+        engine.durability.disk.length(&path).map_err(trouble("read", &path))
+    }
+
+    /// How long several files are together.
+    pub(super) fn total<'p>(
+        &self,
+        engine: &Engine,
+        parts: impl IntoIterator<Item = &'p Part>,
+    ) -> Result<u64, String> {
+        parts.into_iter().map(|part| self.length(engine, part)).sum()
     }
 
     /// Where an increment is that does not count yet.
@@ -265,13 +277,18 @@ impl Place {
     }
 
     fn create(&self, engine: &Engine, path: &Path) -> Result<Box<dyn DiskFile>, String> {
-        engine.durability.disk.create(path).map_err(trouble("create", path))
+        let disk = &*engine.durability.disk;
+        let file = disk.create(path).map_err(trouble("create", path))?;
+        // The manifest that names it must not be there before it.
+        disk.sync_directory(&self.directory)
+            .map_err(trouble("bring to the disk", &self.directory))?;
+        Ok(file)
     }
 
     /// The manifest that is there, if one is.
     pub(super) fn read_manifest(&self, engine: &Engine) -> Result<Option<Manifest>, String> {
         let (path, disk) = (self.manifest_path(), &*engine.durability.disk);
-        if !disk.exists(&path) {
+        if !disk.exists(&path).map_err(trouble("look for", &path))? {
             return Ok(None);
         }
         let mut text = String::new();
@@ -286,58 +303,50 @@ impl Place {
         })
     }
 
-    /// The log that a first start has left that ended before it could write the manifest, if these files are one: a base,
-    /// which takes its name once it is complete, and what has come behind it.
-    pub(super) fn adopt_first(
-        &self,
-        engine: &Engine,
-        names: &[String],
-    ) -> Result<Option<Manifest>, String> {
-        let (none, is_there) = (Manifest::default(), |part: &Part| names.contains(&part.name));
-        let bases = [true, false].map(|is_snapshot| none.next_base(&self.name, is_snapshot));
-        let base = bases.into_iter().find(is_there);
-        let increment = Some(none.next_increment(&self.name)).filter(is_there);
-        let increments = increment.into_iter().collect();
-        let manifest = Manifest { base, increments, history: Vec::new() };
-        if manifest.base.is_none() || manifest.parts().count() != names.len() {
-            return Ok(None);
-        }
-        tracing::warn!(
-            "{} has the first files of a log and no manifest, as if the server had been ended before it could write it. \
-             Going on with what they have",
-            self.directory.display()
-        );
-        self.write_manifest(engine, &manifest)?;
-        Ok(Some(manifest))
-    }
-
     /// The one file that logs were before Redis 7 becomes the base of one of several.
     pub(super) fn adopt_old(&self, engine: &Engine) -> Result<Option<Manifest>, String> {
-        let disk = &*engine.durability.disk;
-        if !disk.exists(&self.old_path()) {
+        let old = self.old_path();
+        if !engine.durability.disk.exists(&old).map_err(trouble("look for", &old))? {
             return Ok(None);
         }
-        disk.create_directory(&self.directory).map_err(trouble("create", &self.directory))?;
+        self.make_directory(engine)?;
         let part = Part { name: self.name.clone(), sequence: 1 };
         let manifest = Manifest { base: Some(part), ..Manifest::default() };
         self.write_manifest(engine, &manifest)?;
-        self.move_old(engine, &manifest)?;
+        self.move_base(engine, &manifest)?;
         Ok(Some(manifest))
     }
 
-    /// Moves the old file to where its manifest says it is, unless it is there.
-    pub(super) fn move_old(&self, engine: &Engine, manifest: &Manifest) -> Result<(), String> {
-        let (disk, old) = (&*engine.durability.disk, self.old_path());
-        let path = self.directory.join(&self.name);
-        let is_base = manifest.base.as_ref().is_some_and(|base| base.name == self.name);
-        if !is_base || disk.exists(&path) || !disk.exists(&old) {
+    /// Moves the first base of a log to where its manifest says it is, unless it is there.
+    pub(super) fn move_base(&self, engine: &Engine, manifest: &Manifest) -> Result<(), String> {
+        let Some(base) = &manifest.base else { return Ok(()) };
+        let disk = &*engine.durability.disk;
+        let exists = |path| disk.exists(path).map_err(trouble("look for", path));
+        let is_old = base.name == self.name;
+        let from = if is_old { self.old_path() } else { self.first_path(base) };
+        let path = self.directory.join(&base.name);
+        if exists(&path)? || !exists(&from)? {
             return Ok(());
         }
-        disk.rename(&old, &path).map_err(trouble("move to its directory", &old))?;
+        disk.rename(&from, &path).map_err(trouble("give another name to", &from))?;
         disk.sync_directory(&self.directory)
             .map_err(trouble("bring to the disk", &self.directory))?;
-        tracing::info!("Successfully migrated an old-style AOF into {}", path.display());
+        if is_old {
+            tracing::info!("Successfully migrated an old-style AOF into {}", path.display());
+        }
         Ok(())
+    }
+
+    /// Where the first base is until there is a manifest: without one, the start can be made again.
+    fn first_path(&self, base: &Part) -> PathBuf {
+        self.directory.join(format!("temp-first-{}", base.name))
+    }
+
+    fn make_directory(&self, engine: &Engine) -> Result<(), String> {
+        let disk = &*engine.durability.disk;
+        disk.create_directory(&self.directory).map_err(trouble("create", &self.directory))?;
+        let outside = self.directory.parent().unwrap_or(Path::new("."));
+        disk.sync_directory(outside).map_err(trouble("bring to the disk", outside))
     }
 
     fn old_path(&self) -> PathBuf {
@@ -346,18 +355,18 @@ impl Place {
 
     /// Makes the base of a new log out of what there is.
     fn begin(&self, engine: &Arc<Engine>) -> Result<Manifest, String> {
-        let disk = &*engine.durability.disk;
-        disk.create_directory(&self.directory).map_err(trouble("create", &self.directory))?;
+        self.make_directory(engine)?;
         let mut manifest = Manifest::default();
         let base = manifest.next_base(&self.name, engine.config.enabled(Param::AofUseRdbPreamble));
         tracing::info!("Creating AOF base file {} on server start", base.name);
-        engine.with_all(|txn| write_base(engine, txn, &self.directory.join(&base.name)))?;
+        engine.with_all(|txn| write_base(engine, txn, &self.first_path(&base)))?;
         manifest.base = Some(base);
         let part = manifest.next_increment(&self.name);
         self.create(engine, &self.directory.join(&part.name))?;
         tracing::info!("Creating AOF incr file {} on server start", part.name);
         manifest.increments.push(part);
         self.write_manifest(engine, &manifest)?;
+        self.move_base(engine, &manifest)?;
         Ok(manifest)
     }
 

@@ -59,7 +59,7 @@ pub(crate) struct Job {
     changes: u64,
     what: What,
     header: Arc<[u8]>,
-    /// The increment that goes on from here, by how many were begun before it.
+    /// The number of the turn to the increment that goes on from here.
     turn: u64,
     /// Whether the log goes on from here at all.
     is_followed: bool,
@@ -92,11 +92,8 @@ impl Job {
 
 /// Begins a snapshot of what there is now; somebody else writes it. There is no other.
 pub(super) fn begin(engine: &Engine, txn: &mut Txn<'_>, kind: Kind) {
-    let mut turn = engine.durability.appending.turns();
-    if kind == Kind::Rewrite && engine.keyspace.log.is_on() {
-        engine.keyspace.log.turn();
-        turn += 1;
-    }
+    let turns = kind == Kind::Rewrite && engine.keyspace.log.is_on();
+    let turn = if turns { engine.keyspace.log.turn() } else { 0 };
     begin_at(engine, txn, kind, turn);
 }
 
@@ -107,8 +104,7 @@ pub(super) fn begin_image(engine: &Engine, txn: &mut Txn<'_>) -> Job {
 
 /// Begins the base of a log whose increment has just been begun.
 pub(super) fn begin_base(engine: &Engine, txn: &mut Txn<'_>) {
-    let turn = engine.durability.appending.turns();
-    begin_at(engine, txn, Kind::Rewrite, turn);
+    begin_at(engine, txn, Kind::Rewrite, 0);
 }
 
 fn begin_at(engine: &Engine, txn: &mut Txn<'_>, kind: Kind, turn: u64) -> Job {
@@ -143,11 +139,16 @@ fn begin_at(engine: &Engine, txn: &mut Txn<'_>, kind: Kind, turn: u64) -> Job {
 pub(crate) async fn run_jobs(engine: Arc<Engine>) {
     loop {
         engine.durability.begun.notified().await;
-        let job = engine.durability.state().job.clone();
-        if let Some(job) = job.filter(|job| job.kind != Kind::Image) {
-            let result = write(&engine, &job).await;
-            settle(&engine, &job, &result);
-        }
+        run_job(&engine).await;
+    }
+}
+
+/// Writes the snapshot that has begun, if one has.
+pub(super) async fn run_job(engine: &Arc<Engine>) {
+    let job = engine.durability.state().job.clone();
+    if let Some(job) = job.filter(|job| job.kind != Kind::Image) {
+        let result = write(engine, &job).await;
+        settle(engine, &job, &result);
     }
 }
 
@@ -197,7 +198,8 @@ fn write_pieces(
 fn replace_base(engine: &Engine, path: &Path, job: &Job, draft: Draft<'_>) -> Result<u64, String> {
     let (complete, appending) = (temporary(path, "rewriteaof-"), &engine.durability.appending);
     let bytes = draft.finish(job.what, &complete)?;
-    let result = appending.wait_for_turn(job.turn, || !job.is_abandoned()).and_then(|()| {
+    let (patience, goes_on) = (engine.durability.pace.patience, || !job.is_abandoned());
+    let result = appending.wait_for_turn(job.turn, patience, goes_on).and_then(|()| {
         let is_abandoned = job.abandoned();
         if *is_abandoned {
             return Err(ABANDONED.to_owned());
@@ -267,7 +269,10 @@ fn settle(engine: &Engine, job: &Job, result: &Result<u64, String>) {
             state.last_save = outcome;
             state.failed_at_s = engine.clock.now_ms() / 1000;
         }
-        Kind::Rewrite => engine.durability.state().note_rewrite(outcome),
+        Kind::Rewrite => {
+            let now_s = engine.clock.now_ms() / 1000;
+            engine.durability.state().note_rewrite(outcome, now_s);
+        }
         Kind::Image => {}
     }
     engine.durability.end_job();

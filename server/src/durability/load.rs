@@ -53,7 +53,8 @@ impl Read for Counted {
 
 /// Whether there may be something to load.
 pub(crate) fn has_files(engine: &Engine) -> bool {
-    let is_there = |path: PathBuf| engine.durability.disk.exists(&path);
+    // Why a file cannot be looked at is said when it is to be read.
+    let is_there = |path: PathBuf| engine.durability.disk.exists(&path).unwrap_or(true);
     engine.config.enabled(Param::AppendOnly) || engine.snapshot_path().is_ok_and(is_there)
 }
 
@@ -76,14 +77,14 @@ fn load_and_go_on(engine: &Arc<Engine>) -> Result<(), String> {
     let watch = Stopwatch::start();
     if let Some(manifest) = &manifest {
         let place = Place::of(engine)?;
-        let total = manifest.parts().map(|part| place.length(engine, part)).sum();
+        let total = place.total(engine, manifest.parts()).unwrap_or(0);
         engine.begin_loading(total);
         replay(engine, manifest)?;
         tracing::info!(
             "DB loaded from append only file: {:.3} seconds",
             watch.elapsed().as_secs_f64()
         );
-    } else if disk.exists(&path) {
+    } else if disk.exists(&path).map_err(trouble("look for", &path))? {
         let total = disk.length(&path).unwrap_or(0);
         engine.begin_loading(total);
         let keys = load_snapshot(engine, &path, Twice::Refused)?;
@@ -99,15 +100,19 @@ fn load_and_go_on(engine: &Arc<Engine>) -> Result<(), String> {
 fn find_log(engine: &Engine) -> Result<Option<Manifest>, String> {
     let (place, disk) = (Place::of(engine)?, &*engine.durability.disk);
     if let Some(manifest) = place.read_manifest(engine)? {
-        place.move_old(engine, &manifest)?;
+        place.move_base(engine, &manifest)?;
         return Ok(Some(manifest));
     }
-    let mut names = disk.list(&place.directory).unwrap_or_default();
-    names.retain(|name| name.starts_with(&place.name) && !name.starts_with("temp-"));
-    if let Some(manifest) = place.adopt_first(engine, &names)? {
-        return Ok(Some(manifest));
-    }
-    if let Some(name) = names.first() {
+    let names = match disk.list(&place.directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        names => names.map_err(trouble("list", &place.directory))?,
+    };
+    for name in names.iter().filter(|name| name.starts_with(&place.name)) {
+        let path = place.directory.join(name);
+        // What is empty was begun and not gone on with.
+        if disk.length(&path).map_err(trouble("read", &path))? == 0 {
+            continue;
+        }
         return Err(format!(
             "{} has files of a log, such as {name}, and no {}. Put the manifest back, or move the files away to start \
              without them",

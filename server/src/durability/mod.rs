@@ -13,6 +13,9 @@ mod replay;
 mod saving;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -27,6 +30,7 @@ use crate::engine::{Bar, Engine};
 use crate::error::Error;
 use crate::execute::Call;
 use appending::Appending;
+use writer::Pace;
 
 use crate::journal::disk::{Disk, RealDisk};
 use crate::journal::rdb::SavedUsage;
@@ -42,6 +46,7 @@ pub(crate) use reload::Reload;
 #[derive(Debug)]
 pub(crate) struct Durability {
     pub(crate) disk: Arc<dyn Disk>,
+    pace: Pace,
     state: Mutex<State>,
     /// A snapshot is to be made.
     begun: Notify,
@@ -64,6 +69,8 @@ pub(crate) struct State {
     /// How often the log was rewritten without success since it last was with success.
     pub(crate) failed_rewrites: u64,
     pub(crate) last_rewrite: Outcome,
+    /// When it was last tried.
+    rewritten_at_s: i64,
     pub(crate) saves: u64,
     pub(crate) last_save: Outcome,
     /// How many changes there were when the last snapshot was made.
@@ -88,11 +95,20 @@ impl State {
         }
     }
 
-    fn note_rewrite(&mut self, outcome: Outcome) {
+    fn note_rewrite(&mut self, outcome: Outcome, now_s: i64) {
         self.last_rewrite = outcome;
         self.failed_rewrites = if outcome.is_ok { 0 } else { self.failed_rewrites + 1 };
+        self.rewritten_at_s = now_s;
+    }
+
+    /// Whether enough time has passed since the log was rewritten without success.
+    const fn may_rewrite(&self, now_s: i64) -> bool {
+        self.failed_rewrites == 0 || now_s - self.rewritten_at_s > RETRY_S
     }
 }
+
+/// How long is waited after a snapshot that failed, before another is begun.
+const RETRY_S: i64 = 5;
 
 /// How a snapshot went.
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +129,7 @@ impl Durability {
     pub(crate) fn new(now_s: i64) -> Self {
         Durability {
             disk: Arc::new(RealDisk),
+            pace: Pace::USUAL,
             state: Mutex::new(State {
                 job: None,
                 is_save_scheduled: false,
@@ -120,6 +137,7 @@ impl Durability {
                 rewrites: 0,
                 failed_rewrites: 0,
                 last_rewrite: Outcome::NONE,
+                rewritten_at_s: 0,
                 saves: 0,
                 last_save: Outcome::NONE,
                 saved_changes: 0,
@@ -251,10 +269,10 @@ impl Engine {
     fn must_rewrite(&self, state: &State) -> bool {
         const PATIENCE: u64 = 3;
         let appending = &self.durability.appending;
-        if !self.keyspace.log.is_on() {
+        if !self.keyspace.log.is_on() || !state.may_rewrite(self.clock.now_ms() / 1000) {
             return false;
         }
-        if appending.is_in_doubt() {
+        if appending.is_in_doubt() || appending.is_unlisted() {
             return true;
         }
         let base = appending.base_bytes.load(Ordering::Relaxed).max(1);
@@ -482,7 +500,6 @@ pub(crate) fn tick(engine: &Engine) {
 
 /// Whether so much has changed since the last snapshot that it is time for another.
 fn is_due(engine: &Engine, state: &State, points: &[(i64, u64)], txn: &Txn<'_>) -> bool {
-    const RETRY_S: i64 = 5;
     let now_s = engine.clock.now_ms() / 1000;
     let passed_s = now_s - engine.durability.last_save_s.load(Ordering::Relaxed);
     let changes = txn.counters().changes - state.saved_changes;

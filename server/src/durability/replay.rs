@@ -25,7 +25,8 @@ pub(super) fn replay(engine: &Engine, manifest: &Manifest) -> Result<(), String>
     let place = Place::of(engine)?;
     for part in manifest.parts() {
         let path = place.directory.join(&part.name);
-        if !engine.durability.disk.exists(&path) {
+        let exists = engine.durability.disk.exists(&path);
+        if !exists.map_err(trouble("look for", &path))? {
             return Err(format!(
                 "the manifest names {}, and there is no such file: No such file or directory. Put it back, or take it \
                  out of the manifest if what it had may be lost",
@@ -93,13 +94,15 @@ fn cut(engine: &Engine, path: &Path, damage: &Damage) -> Result<(), String> {
 fn read_file(engine: &Engine, path: &Path) -> Result<(), Damage> {
     let mut window = open(engine, path).map_err(|problem| Damage::at(0, problem))?;
     let begins = window.want(MAGIC_BYTES).map_err(|error| Damage::unreadable(0, &error))?;
-    if begins && !window.rest().starts_with(b"*") && !window.rest().starts_with(b"#") {
+    if begins && !COMMAND_STARTS.contains(&window.rest()[0]) {
         read_snapshot(engine, &mut window, Twice::Replaces)?;
     }
     Replay::new(engine).run(&mut window)
 }
 
 const MAGIC_BYTES: usize = 1;
+/// What commands begin with: a number of words, a remark, or what was written but never reached the disk.
+const COMMAND_STARTS: [u8; 3] = [b'*', b'#', 0];
 
 /// Executes the commands of a log.
 struct Replay<'e> {
@@ -125,7 +128,8 @@ impl<'e> Replay<'e> {
         let mut spans = Vec::new();
         loop {
             let offset = window.offset();
-            match next_line(window, &mut spans)? {
+            let line = next_line(window, &mut spans).map_err(|damage| self.widened(damage))?;
+            match line {
                 Line::End => break,
                 Line::Remark(count) => window.consume(count),
                 Line::Command(count) => {
@@ -140,6 +144,14 @@ impl<'e> Replay<'e> {
                 Err(Damage::cut(offset, "the file ends in the middle of a transaction"))
             }
             None => Ok(()),
+        }
+    }
+
+    /// A file that is cut in the middle of a transaction is cut where that begins.
+    fn widened(&self, damage: Damage) -> Damage {
+        match self.open_at {
+            Some(offset) if damage.is_cut => Damage { offset, ..damage },
+            _ => damage,
         }
     }
 

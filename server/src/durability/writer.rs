@@ -16,10 +16,26 @@ use crate::engine::{Bar, Engine};
 use crate::journal::disk::DiskFile;
 use crate::journal::log::{Batch, Piece};
 
-/// How long what is written may wait for more, and what is not on the disk for the disk.
-const LINGER: Duration = Duration::from_millis(5);
-const SYNC_EVERY: Duration = Duration::from_secs(1);
-const RETRY_AFTER: Duration = Duration::from_millis(200);
+/// How fast the log is written, and what is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// How long what is written may wait for more, and what is not on the disk for the disk.
+    pub(super) linger: Duration,
+    pub(super) sync_every: Duration,
+    pub(super) retry_after: Duration,
+    /// How long a new base waits for the increment that is to follow it.
+    pub(super) patience: Duration,
+}
+
+impl Pace {
+    pub(super) const USUAL: Pace = Pace {
+        linger: Duration::from_millis(5),
+        sync_every: Duration::from_secs(1),
+        retry_after: Duration::from_millis(200),
+        patience: Duration::from_secs(10),
+    };
+}
+
 /// How long requests that are on their way are waited for, so that they reach the disk together.
 const GATHER: Duration = Duration::from_micros(100);
 
@@ -105,10 +121,10 @@ impl Writer {
     /// How long nothing to write is waited for.
     fn patience(&self) -> Option<Duration> {
         if self.has_failed {
-            return Some(RETRY_AFTER);
+            return Some(self.pace().retry_after);
         }
         let is_open = self.synced < self.written && Policy::of(&self.engine) != Policy::Never;
-        is_open.then(|| SYNC_EVERY.saturating_sub(self.last_sync.elapsed()))
+        is_open.then(|| self.pace().sync_every.saturating_sub(self.last_sync.elapsed()))
     }
 
     fn accept(&mut self, batch: Batch) {
@@ -136,7 +152,7 @@ impl Writer {
         while let Some(piece) = self.pending.pop_front() {
             match piece {
                 Piece::Bytes(bytes) => self.write_bytes(bytes)?,
-                Piece::Turn => self.turn()?,
+                Piece::Turn(number) => self.turn(number)?,
             }
         }
         self.written = self.taken;
@@ -161,17 +177,18 @@ impl Writer {
     }
 
     /// Goes on in the next file, once all of this one is on the disk.
-    fn turn(&mut self) -> Result<(), String> {
+    fn turn(&mut self, number: u64) -> Result<(), String> {
         // What is in doubt is about to be replaced.
         let synced = if self.appending().is_in_doubt() { Ok(()) } else { self.sync() };
         let next = synced.and_then(|()| self.appending().begin_increment(&self.engine));
         match next {
             Ok(file) => {
                 (self.file, self.length) = (file, 0);
+                self.appending().note_turn(number);
                 Ok(())
             }
             Err(problem) => {
-                self.pending.push_front(Piece::Turn);
+                self.pending.push_front(Piece::Turn(number));
                 Err(problem)
             }
         }
@@ -181,13 +198,13 @@ impl Writer {
         let is_open = self.synced < self.written;
         let is_due = match Policy::of(&self.engine) {
             Policy::Always => true,
-            Policy::EverySecond => self.last_sync.elapsed() >= SYNC_EVERY,
+            Policy::EverySecond => self.last_sync.elapsed() >= self.pace().sync_every,
             Policy::Never => false,
         };
         if is_open && (is_due || is_last) {
             self.sync()?;
         } else if !is_last && is_open && Policy::of(&self.engine) != Policy::Always {
-            std::thread::park_timeout(LINGER);
+            std::thread::park_timeout(self.pace().linger);
         }
         Ok(())
     }
@@ -226,6 +243,10 @@ impl Writer {
         self.appending().is_write_ok.store(false, Ordering::Relaxed);
         self.appending().note_problem(problem);
         self.engine.bars.raise(Bar::Unlogged);
+    }
+
+    fn pace(&self) -> Pace {
+        self.engine.durability.pace
     }
 
     fn appending(&self) -> &Appending {

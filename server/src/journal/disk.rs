@@ -5,7 +5,7 @@
 
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 pub(crate) trait Disk: Debug + Send + Sync {
@@ -32,8 +32,13 @@ pub(crate) trait Disk: Debug + Send + Sync {
     /// Returns once the names in a directory are what they are even if the power fails.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
 
-    fn exists(&self, path: &Path) -> bool {
-        self.length(path).is_ok()
+    /// Whether there is a file of this name. A disk that does not answer has not said that there is none.
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        match self.length(path) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -113,6 +118,8 @@ impl DiskFile for File {
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
-        self.set_len(length)
+        self.set_len(length)?;
+        // What is written next would leave a hole otherwise.
+        self.seek(SeekFrom::Start(length)).map(drop)
     }
 }

@@ -35,6 +35,7 @@ struct Tail {
     spare: Vec<u8>,
     /// What the next effect's database is compared with.
     database: Option<usize>,
+    turns: u64,
     /// Whether the writer waits to be woken.
     is_awaited: bool,
     is_closed: bool,
@@ -44,8 +45,8 @@ struct Tail {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
     Bytes(Vec<u8>),
-    /// What follows belongs into the next file.
-    Turn,
+    /// What follows belongs into the next file; how many turns there were with this one.
+    Turn(u64),
 }
 
 /// What has come together.
@@ -122,14 +123,17 @@ impl Log {
         }
     }
 
-    /// What is added from here on belongs into the next file.
-    pub(crate) fn turn(&self) {
+    /// What is added from here on belongs into the next file. The number of this turn.
+    pub(crate) fn turn(&self) -> u64 {
         let mut tail = self.tail();
-        tail.pieces.push(Piece::Turn);
+        tail.turns += 1;
+        let number = tail.turns;
+        tail.pieces.push(Piece::Turn(number));
         tail.database = None;
         tail.is_awaited = false;
         drop(tail);
         self.filled.notify_one();
+        number
     }
 
     /// Begins anew with somebody who writes.
@@ -159,7 +163,7 @@ impl Log {
     /// Takes what there is to write, once there is something or time is over.
     pub(crate) fn take(&self, wait: Option<Duration>) -> Batch {
         let mut tail = self.tail();
-        if tail.pieces.is_empty() && !tail.is_closed {
+        if tail.pieces.is_empty() && !tail.is_closed && wait != Some(Duration::ZERO) {
             tail.is_awaited = true;
             tail = match wait {
                 None => self.filled.wait(tail).expect(NOBODY_PANICS),
@@ -217,6 +221,19 @@ impl Log {
         while self.durable.load(Ordering::SeqCst) < position && goes_on() {
             waiting = self.advanced.wait_timeout(waiting, LOOK_AGAIN).expect(NOBODY_PANICS).0;
         }
+    }
+
+    /// Whether all that has been added was taken, and whoever takes it waits for more.
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        let tail = self.tail();
+        tail.pieces.is_empty() && tail.is_awaited
+    }
+
+    /// The position up to which everything is on disk.
+    #[cfg(test)]
+    pub(crate) fn durable(&self) -> u64 {
+        self.durable.load(Ordering::SeqCst)
     }
 
     /// How many tasks wait.

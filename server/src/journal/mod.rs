@@ -5,6 +5,8 @@ pub(crate) mod crc64;
 pub(crate) mod damage;
 pub(crate) mod disk;
 pub(crate) mod effects;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod faulty;
 pub(crate) mod libraries;
 mod lists;
 pub(crate) mod log;

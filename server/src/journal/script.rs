@@ -1,5 +1,7 @@
 //! The lines of a log: commands as clients send them, and remarks.
 
+use std::io;
+
 use super::damage::Damage;
 use super::window::Window;
 use crate::command::args::Span;
@@ -31,7 +33,15 @@ pub(crate) fn next_line(window: &mut Window, spans: &mut Vec<Span>) -> Result<Li
         }
         match parse(window.rest(), spans) {
             Ok(line) => return Ok(line),
-            Err(Lack::Format(what)) => return Err(Damage::at(offset, what)),
+            Err(Lack::Format(what)) => {
+                let ends_in_zeros = ends_in_zeros(window);
+                return Err(
+                    match ends_in_zeros.map_err(|error| Damage::unreadable(offset, &error))? {
+                        true => Damage::cut(offset, "the end of the file never reached the disk"),
+                        false => Damage::at(offset, what),
+                    },
+                );
+            }
             Err(Lack::Bytes) if window.has_ended() => {
                 return Err(Damage::cut(offset, "the file ends in the middle of a command"));
             }
@@ -40,6 +50,26 @@ pub(crate) fn next_line(window: &mut Window, spans: &mut Vec<Span>) -> Result<Li
             }
         }
     }
+}
+
+/// Whether all that is wrong is that from some byte on there are zeros only, as where the power failed and a file's
+/// length had reached the disk before what is in it. Reads to the end.
+fn ends_in_zeros(window: &mut Window) -> io::Result<bool> {
+    let rest = window.rest();
+    let known = rest.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    let is_cut = matches!(parse(&rest[..known], &mut Vec::new()), Err(Lack::Bytes));
+    if !is_cut || known == rest.len() {
+        return Ok(false);
+    }
+    window.consume(known);
+    while window.rest().iter().all(|&byte| byte == 0) {
+        if window.has_ended() {
+            return Ok(true);
+        }
+        window.consume(window.rest().len());
+        window.fetch()?;
+    }
+    Ok(false)
 }
 
 fn parse(bytes: &[u8], spans: &mut Vec<Span>) -> Result<Line, Lack> {
