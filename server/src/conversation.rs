@@ -142,6 +142,10 @@ impl Conversation {
     fn execute_one(&mut self, run: &mut Run<'_>) -> Option<Wait> {
         let (args, mark) = (self.decoder.args(), self.output.mark());
         let flow = execute(&self.engine, &mut self.session, args, &mut self.output, run);
+        if self.engine.has_changed_parameters() {
+            run.release();
+            self.engine.follow_parameters();
+        }
         let mut wait = None;
         match flow {
             Flow::Continue => {}

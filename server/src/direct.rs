@@ -67,8 +67,12 @@ impl Direct {
         if self.request.args().len() == 0 {
             return Err(Error::unknown_command(std::iter::empty()));
         }
-        while self.execute_once() == Flow::Busy {
-            std::thread::sleep(WAIT_FOR_SCRIPT);
+        loop {
+            match self.execute_once() {
+                Flow::Busy => std::thread::sleep(WAIT_FOR_SCRIPT),
+                Flow::Abort => return Err(Error::err("the server has ended")),
+                _ => break,
+            }
         }
         self.wait_for_disk()?;
         self.engine.end_cycle();
@@ -99,7 +103,12 @@ impl Direct {
         self.session.moment.renew(&self.engine.clock);
         let mut run = Run::new(&self.engine.keyspace);
         let args = self.request.args();
-        execute(&self.engine, &mut self.session, args, &mut self.output, &mut run)
+        let flow = execute(&self.engine, &mut self.session, args, &mut self.output, &mut run);
+        drop(run);
+        if self.engine.has_changed_parameters() {
+            self.engine.follow_parameters();
+        }
+        flow
     }
 
     /// Takes the reply out of the output, whose buffer stays.

@@ -69,6 +69,8 @@ pub(crate) enum Bar {
     Unsaved = 1 << 1,
     /// The log cannot be written.
     Unlogged = 1 << 2,
+    /// Everything that is to outlive the server is on disk. Nothing may be done that would have to be there, too.
+    Settled = 1 << 3,
 }
 
 impl Bars {

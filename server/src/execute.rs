@@ -10,7 +10,7 @@ use crate::blocking::{self, Wish};
 use crate::clients::{Client, ClientFlags};
 use crate::command::{Args, CommandFlags, Locks, Registered, Table, locate};
 use crate::config::{ClientClass, Param};
-use crate::engine::Engine;
+use crate::engine::{Bar, Engine};
 use crate::error::Error;
 use crate::home::Home;
 use crate::keyspace::{Run, Scope, Txn, Uses};
@@ -103,7 +103,7 @@ pub(crate) fn execute(
     }
     let (mark, was_silent) = (output.mark(), session.replies.are_silent());
     let (result, redacted, flow) = run(engine, session, row, args, output, held);
-    if flow == Flow::Busy {
+    if matches!(flow, Flow::Busy | Flow::Abort) {
         return flow;
     }
     let mut spent_ns = session.moment.advance(&engine.clock);
@@ -179,6 +179,9 @@ fn run(
         }
         // For the script no time passes: nothing is over for it that was not when it began.
         call.txn.stop_expiry();
+    }
+    if engine.bars.any() && engine.bars.has(Bar::Settled) && call.txn.holds_any() {
+        return (Ok(()), call.redacted, Flow::Abort);
     }
     call.txn.observe(engine.wanted());
     if call.session.is_loader() {

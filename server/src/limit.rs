@@ -71,7 +71,8 @@ impl Engine {
                 return false;
             }
             // While there is more that can go, nobody is turned away.
-            if longest.is_some_and(|longest| watch.elapsed() >= longest) {
+            let is_enough = longest.is_some_and(|longest| watch.elapsed() >= longest);
+            if is_enough || self.scripts.running.is_away() {
                 return true;
             }
         }
@@ -100,6 +101,7 @@ impl Engine {
             now_ms,
             counting: self.counting(),
             random: &self.random,
+            is_alone: &|| !self.scripts.running.is_away(),
             wanted: &|| self.wanted(),
             announce: &|notes| self.announce(notes, None, now_ms),
             serve: &|run, database, key| blocking::serve_loss(self, run, (database, key)),

@@ -416,11 +416,13 @@ async fn background(engine: Arc<Engine>) {
     loop {
         let round = Duration::from_secs(1) / engine.config.number(Param::Hz).max(1) as u32;
         engine.clock.sleep(round).await;
-        if engine.sweeps.load(Ordering::Relaxed) && !engine.pause.holds(true, engine.clock.now_ms())
-        {
+        // What is over may have more time by what is still to be loaded.
+        let sweeps = engine.sweeps.load(Ordering::Relaxed) && !engine.is_loading();
+        if sweeps && !engine.pause.holds(true, engine.clock.now_ms()) {
             let effort = engine.config.number(Param::ActiveExpireEffort).clamp(1, 10) as u32;
             sweep(&engine, round * (SWEEP_PERCENT + 2 * effort) / 100).await;
         }
+        engine.follow_parameters();
         durability::tick(&engine);
         engine.tend_memory();
         engine.limit_tracking();

@@ -268,8 +268,8 @@ fn pop(call: &mut Call<'_>, key: &[u8], count: usize) -> Result<(), Error> {
         }
     });
     popped.expect(SET_IS_THERE);
-    tell_popped(call, key, &told);
     if count > 0 {
+        tell_popped(call, key, &told);
         call.txn.touch(key);
         call.txn.events(count, EventClass::SET, "spop", key);
     }

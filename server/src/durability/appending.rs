@@ -213,6 +213,8 @@ impl Appending {
     ) -> Result<(), String> {
         self.is_write_ok.store(true, Ordering::Relaxed);
         engine.keyspace.log.open();
+        // There is nobody left who could bring to the disk what was added before.
+        engine.keyspace.log.reach(engine.keyspace.log.appended());
         let writer = Writer::new(Arc::clone(engine), file, length);
         let thread = std::thread::Builder::new().name("redlet-log".to_owned());
         let thread = thread.spawn(|| writer.run());

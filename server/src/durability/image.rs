@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::job::{self, Job};
-use super::load::{Twice, read_snapshot};
+use super::load::{Expired, Twice, read_snapshot};
 use crate::command::args::Request;
 use crate::engine::Engine;
 use crate::journal::crc64::crc64;
@@ -97,7 +97,7 @@ pub(crate) fn restore(engine: &Engine, snapshot: &Snapshot) -> Result<(), String
     engine.with_all(|txn: &mut Txn<'_>| {
         txn.flush_all();
         engine.forget_libraries();
-        let load = || read_snapshot(engine, &mut window(), Twice::Refused);
+        let load = || read_snapshot(engine, &mut window(), (Twice::Refused, Expired::Dropped));
         let loaded = engine.scripts.running.aside(txn, load);
         loaded.map_err(|damage| format!("the snapshot was restored in part only: {damage}"))?;
         if txn.has_log() {

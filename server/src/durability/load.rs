@@ -37,6 +37,14 @@ pub(crate) enum Twice {
     Replaces,
 }
 
+/// What becomes of a key whose time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expired {
+    Dropped,
+    /// What follows the snapshot may tell that it had more time, or was changed before its end.
+    Kept,
+}
+
 /// A file whose reading counts as progress.
 struct Counted {
     file: Box<dyn Read + Send>,
@@ -126,7 +134,7 @@ fn find_log(engine: &Engine) -> Result<Option<Manifest>, String> {
 /// Loads a snapshot into the keyspace; how many keys it has brought.
 pub(crate) fn load_snapshot(engine: &Engine, path: &Path, twice: Twice) -> Result<u64, String> {
     let mut window = open(engine, path)?;
-    let loaded = read_snapshot(engine, &mut window, twice);
+    let loaded = read_snapshot(engine, &mut window, (twice, Expired::Dropped));
     let refusal = |damage: Damage| {
         format!(
             "Fatal error loading the DB: {}: {damage}. Nothing was changed. 'redlet check {}' says what can be done",
@@ -147,14 +155,15 @@ pub(super) fn open(engine: &Engine, path: &Path) -> Result<Window, String> {
 pub(super) fn read_snapshot(
     engine: &Engine,
     window: &mut Window,
-    twice: Twice,
+    (twice, over): (Twice, Expired),
 ) -> Result<u64, Damage> {
     let (mut run, now_ms) = (Run::private(&engine.keyspace), engine.clock.now_ms());
     let (mut keys, mut expired) = (0, 0);
     let read = rdb::read(window, &mut |item| match item {
         Item::Library(code) => load_library(engine, code),
         Item::Entry(entry)
-            if entry.deadline_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms) =>
+            if over == Expired::Dropped
+                && entry.deadline_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms) =>
         {
             expired += 1;
             Ok(())
@@ -200,7 +209,7 @@ fn load_entry(
     let content = content.ok_or("the members of a set are not all different")?;
     txn.put(entry.key, content, entry.deadline_ms);
     let usage = match (entry.idle_s, entry.frequency) {
-        (Some(idle_s), _) => Some(Usage::new(now_ms / 1000 - idle_s, 5)),
+        (Some(idle_s), _) => Some(Usage::new((now_ms / 1000).saturating_sub(idle_s), 5)),
         (_, Some(frequency)) => Some(Usage::new(now_ms / 1000, frequency)),
         _ => None,
     };

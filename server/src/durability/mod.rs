@@ -16,9 +16,10 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -52,6 +53,9 @@ pub(crate) struct Durability {
     begun: Notify,
     /// One has been made.
     ended: Notify,
+    /// Parameters that have changed without having taken effect yet.
+    changed: Mutex<BTreeSet<String>>,
+    has_changed: AtomicBool,
     pub(crate) progress: Progress,
     pub(crate) appending: Appending,
     pub(crate) last_save_s: AtomicI64,
@@ -145,6 +149,8 @@ impl Durability {
             }),
             begun: Notify::new(),
             ended: Notify::new(),
+            changed: Mutex::default(),
+            has_changed: AtomicBool::new(false),
             progress: Progress::default(),
             appending: Appending::default(),
             last_save_s: AtomicI64::new(now_s),
@@ -375,6 +381,10 @@ impl Engine {
             tracing::info!("Saving the final RDB snapshot before exiting.");
             self.save_at_end(txn).inspect_err(|_| self.keyspace.log.unseal())?;
         }
+        // Who has waited for a shard meanwhile finds that it is too late.
+        if self.keyspace.log.is_on() || has_save_points(&self.config) {
+            self.bars.raise(Bar::Settled);
+        }
         self.close_log();
         Ok(())
     }
@@ -452,26 +462,57 @@ impl Call<'_> {
     }
 }
 
-/// Has changes of parameters take effect while the server runs.
+/// Notes which parameters change while the server runs. Whoever changes them may hold shards, so that they take effect
+/// a little later.
 pub(crate) fn follow_config(engine: &Arc<Engine>) {
     let weak = Arc::downgrade(engine);
     engine.config.on_change(move |name| {
-        let Some(engine) = weak.upgrade() else { return };
+        if let Some(engine) = weak.upgrade() {
+            engine.durability.changed().insert(name.to_owned());
+            engine.durability.has_changed.store(true, Ordering::SeqCst);
+        }
+    });
+}
+
+impl Durability {
+    fn changed(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Engine {
+    /// Whether parameters have changed that have not taken effect.
+    pub(crate) fn has_changed_parameters(&self) -> bool {
+        self.durability.has_changed.load(Ordering::Relaxed)
+    }
+
+    /// Has what has changed take effect. Nothing may be locked.
+    #[cold]
+    pub(crate) fn follow_parameters(self: &Arc<Self>) {
+        if !self.durability.has_changed.swap(false, Ordering::SeqCst) {
+            return;
+        }
+        let changed = std::mem::take(&mut *self.durability.changed());
+        changed.iter().for_each(|name| self.follow(name));
+    }
+
+    fn follow(self: &Arc<Self>, name: &str) {
         match name {
-            "appendonly" => engine.switch_log(),
+            "appendonly" => self.switch_log(),
             "maxmemory" | "maxmemory-policy" => {
-                engine.keyspace.keep_accounts(engine.config.number(Param::MaxMemory) > 0);
-                engine.keyspace.forget_candidates();
-                engine.tend_memory();
+                self.keyspace.keep_accounts(self.config.number(Param::MaxMemory) > 0);
+                self.keyspace.forget_candidates();
+                self.tend_memory();
             }
-            "maxmemory-clients" => engine.limit_clients(),
-            "appendfsync" if engine.keyspace.log.is_on() => {
-                let policy = writer::Policy::of(&engine);
-                engine.keyspace.log.be_strict(policy == writer::Policy::Always);
+            "maxmemory-clients" => self.limit_clients(),
+            "appendfsync" if self.keyspace.log.is_on() => {
+                let policy = writer::Policy::of(self);
+                self.keyspace.log.be_strict(policy == writer::Policy::Always);
+                self.keyspace.log.nudge();
             }
             _ => {}
         }
-    });
+    }
 }
 
 /// What is to be done now, as it is looked at a few times a second.
@@ -487,7 +528,8 @@ pub(crate) fn tick(engine: &Engine) {
         return;
     }
     engine.with_all(|txn: &mut Txn<'_>| {
-        if engine.scripts.running.is_away() {
+        // Somebody may have begun one before the shards were held.
+        if engine.scripts.running.is_away() || engine.durability.is_busy() {
             return;
         }
         if state.is_rewrite_scheduled || must_rewrite {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::appending::Place;
-use super::load::{Twice, open, read_snapshot};
+use super::load::{Expired, Twice, open, read_snapshot};
 use super::manifest::{Manifest, Part};
 use super::saving::trouble;
 use crate::clients::Client;
@@ -95,7 +95,9 @@ fn read_file(engine: &Engine, path: &Path) -> Result<(), Damage> {
     let mut window = open(engine, path).map_err(|problem| Damage::at(0, problem))?;
     let begins = window.want(MAGIC_BYTES).map_err(|error| Damage::unreadable(0, &error))?;
     if begins && !COMMAND_STARTS.contains(&window.rest()[0]) {
-        read_snapshot(engine, &mut window, Twice::Replaces)?;
+        // What is missing of a snapshot is not what was logged last: there is no end to be cut off.
+        let whole = |damage| Damage { is_cut: false, ..damage };
+        read_snapshot(engine, &mut window, (Twice::Replaces, Expired::Kept)).map_err(whole)?;
     }
     Replay::new(engine).run(&mut window)
 }
@@ -186,7 +188,9 @@ fn refuse_or_report(reply: &[u8], args: Args<'_>, offset: u64) -> Result<(), Dam
     let text = reply.split("\r\n").next().unwrap_or_default();
     let is_foreign =
         ["ERR unknown command", "ERR unknown subcommand", "ERR wrong number of arguments"];
-    if is_foreign.iter().any(|start| text.starts_with(start)) {
+    // What follows would go into another database.
+    let is_misled = args.at(0).eq_ignore_ascii_case(b"select");
+    if is_misled || is_foreign.iter().any(|start| text.starts_with(start)) {
         let text = text.trim_start_matches("ERR ");
         return Err(Damage::at(
             offset,

@@ -38,6 +38,8 @@ struct Tail {
     turns: u64,
     /// Whether the writer waits to be woken.
     is_awaited: bool,
+    /// Whether the writer is to look around even if there is nothing to write.
+    is_nudged: bool,
     is_closed: bool,
 }
 
@@ -123,6 +125,12 @@ impl Log {
         }
     }
 
+    /// Has the writer see that something else has changed.
+    pub(crate) fn nudge(&self) {
+        self.tail().is_nudged = true;
+        self.filled.notify_one();
+    }
+
     /// What is added from here on belongs into the next file. The number of this turn.
     pub(crate) fn turn(&self) -> u64 {
         let mut tail = self.tail();
@@ -163,7 +171,11 @@ impl Log {
     /// Takes what there is to write, once there is something or time is over.
     pub(crate) fn take(&self, wait: Option<Duration>) -> Batch {
         let mut tail = self.tail();
-        if tail.pieces.is_empty() && !tail.is_closed && wait != Some(Duration::ZERO) {
+        if tail.pieces.is_empty()
+            && !tail.is_closed
+            && !tail.is_nudged
+            && wait != Some(Duration::ZERO)
+        {
             tail.is_awaited = true;
             tail = match wait {
                 None => self.filled.wait(tail).expect(NOBODY_PANICS),
@@ -171,6 +183,7 @@ impl Log {
             };
             tail.is_awaited = false;
         }
+        tail.is_nudged = false;
         Batch { pieces: mem::take(&mut tail.pieces), end: self.appended(), is_last: tail.is_closed }
     }
 
@@ -218,7 +231,7 @@ impl Log {
     pub(crate) fn wait_durable(&self, position: u64, goes_on: impl Fn() -> bool) {
         const LOOK_AGAIN: Duration = Duration::from_millis(50);
         let mut waiting = self.waiting();
-        while self.durable.load(Ordering::SeqCst) < position && goes_on() {
+        while self.is_strict() && self.durable.load(Ordering::SeqCst) < position && goes_on() {
             waiting = self.advanced.wait_timeout(waiting, LOOK_AGAIN).expect(NOBODY_PANICS).0;
         }
     }

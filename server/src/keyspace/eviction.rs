@@ -45,6 +45,8 @@ pub(crate) struct Eviction<'a> {
     pub(crate) now_ms: i64,
     pub(crate) counting: Counting,
     pub(crate) random: &'a Random,
+    /// Whether nobody else is in the middle of something; known for certain once a shard is held.
+    pub(crate) is_alone: &'a dyn Fn() -> bool,
     pub(crate) wanted: &'a dyn Fn() -> Wanted,
     pub(crate) announce: &'a dyn Fn(Vec<Note>),
     pub(crate) serve: &'a dyn Fn(&mut Run<'_>, usize, &[u8]),
@@ -97,6 +99,9 @@ impl Keyspace {
     pub(crate) fn evict(&self, eviction: &Eviction<'_>) -> bool {
         // What is remembered may be gone by now, or have been used.
         for _ in 0..=REMEMBERED {
+            if !(eviction.is_alone)() {
+                return true;
+            }
             let Some(candidate) = self.choose(eviction) else {
                 return false;
             };
@@ -109,7 +114,7 @@ impl Keyspace {
 
     fn choose(&self, eviction: &Eviction<'_>) -> Option<Candidate> {
         let mut drawn = self.draw(eviction);
-        if drawn.is_empty() {
+        if drawn.is_empty() && self.pool.lock().is_empty() {
             drawn = self.draw_from_all(eviction);
         }
         let mut pool = self.pool.lock();
@@ -150,21 +155,21 @@ impl Keyspace {
 
     /// The first keys that may go, where too few may for one to be drawn.
     fn draw_from_all(&self, eviction: &Eviction<'_>) -> Vec<Candidate> {
+        let mut drawn = Vec::new();
         for index in 0..self.shards.len() {
             let shard = self.lock_shard(index);
             for (number, database) in shard.databases().enumerate() {
-                let may_go = |entry: &Entry<'_>| {
-                    !eviction.choice.only_volatile || entry.deadline_ms().is_some()
-                };
-                let has_any = !eviction.choice.only_volatile || database.volatile() > 0;
-                let found = has_any.then(|| database.iter().find(may_go)).flatten();
-                if let Some(entry) = found {
+                let mut note = |entry: Entry<'_>| {
                     let (score, key) = (eviction.score(entry), entry.key().into());
-                    return vec![Candidate { score, database: number, key }];
+                    drawn.push(Candidate { score, database: number, key });
+                };
+                database.find_all(eviction.choice.only_volatile, &mut note);
+                if !drawn.is_empty() {
+                    return drawn;
                 }
             }
         }
-        Vec::new()
+        drawn
     }
 
     /// Removes a key, if it is still one to go; whether it was.
@@ -174,6 +179,9 @@ impl Keyspace {
         let scope = Scope { database: *database, now_ms: eviction.now_ms, uses: Uses::Ignored };
         let mut txn = run.lock_key(key, scope);
         txn.stop_expiry();
+        if !(eviction.is_alone)() {
+            return false;
+        }
         let Some(entry) = txn.peek(key) else {
             return false;
         };
@@ -199,6 +207,17 @@ impl Keyspace {
 }
 
 impl Database {
+    /// Visits some entries, if there are any; where only those with a deadline are wanted, which are few, all of them.
+    fn find_all(&self, only_volatile: bool, visit: &mut dyn FnMut(Entry<'_>)) {
+        const WHOLE: usize = usize::MAX / 2;
+        if !only_volatile {
+            self.iter().take(1).for_each(visit);
+        } else if self.volatile() > 0 && self.visit_volatile(0, WHOLE, &mut *visit) == 0 {
+            // The table is moving them.
+            self.iter().find(|entry| entry.deadline_ms().is_some()).into_iter().for_each(visit);
+        }
+    }
+
     /// Visits some entries drawn at random, those that may go.
     fn draw(&self, eviction: &Eviction<'_>, visit: &mut dyn FnMut(Entry<'_>)) {
         if eviction.choice.only_volatile {
