@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, Command};
 use redlet::Config;
 
+use crate::checking::Checking;
 use crate::send::Sending;
 
 /// What somebody asked for.
@@ -18,6 +19,8 @@ pub(crate) enum Request {
     Serve(Sources),
     Send(Sending),
     HelpSending,
+    Check(Checking),
+    HelpChecking,
 }
 
 /// Where the parameters come from; later ones win.
@@ -47,6 +50,10 @@ pub(crate) fn parse(mut words: VecDeque<OsString>) -> Result<Request, String> {
     match words.front().and_then(|word| word.to_str()) {
         Some("send") => sending(Sending::parse(words.split_off(1))?),
         Some("ping") => sending(Sending::parse_ping(words.split_off(1))?),
+        Some("check") => {
+            let checking = Checking::parse(words.split_off(1))?;
+            Ok(checking.map_or(Request::HelpChecking, Request::Check))
+        }
         _ => parse_server(words.into_iter().map(|word| word.to_string_lossy().into_owned())),
     }
 }
@@ -124,14 +131,15 @@ pub(crate) fn help(defaults: &Config) -> String {
     command()
         .override_usage(
             "redlet [FILE | -] [--NAME VALUE...]...\n       redlet ping [OPTIONS]\n       \
-             redlet send [OPTIONS] [COMMAND [ARGUMENT...]]",
+             redlet send [OPTIONS] [COMMAND [ARGUMENT...]]\n       redlet check FILE [--fix]",
         )
         .arg(Arg::new("FILE").help("a redis.conf; - reads one from standard input"))
         .args(parameters)
         .after_help(
             "Defaults stand in brackets. Parameters on the command line win over those in the file, and \
              these over the environment's, which REDLET_DEFAULTS has as a command line would.\n\
-             'redlet send --help' tells how commands are sent to a server.",
+             'redlet send --help' tells how commands are sent to a server, and 'redlet check --help' how files are \
+             examined and repaired.",
         )
         .render_help()
         .to_string()

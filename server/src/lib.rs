@@ -96,7 +96,7 @@ pub use clock::Clock;
 pub use command::compatibility_page;
 pub use config::{Config, ConfigError};
 pub use direct::{Direct, Value};
-pub use durability::Snapshot;
+pub use durability::{CheckError, CheckReport, Loading, Snapshot, check};
 pub use error::Error;
 #[cfg(feature = "redis")]
 pub use redis_client::RedisConnection;

@@ -1,5 +1,7 @@
 //! The `redlet` command: a server in a process of its own, in place of `redis-server`.
 
+mod bar;
+mod checking;
 mod cli;
 mod logging;
 mod send;
@@ -9,12 +11,14 @@ use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 
 use redlet::{Builder, Config, Server};
 use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use bar::Bar;
 use cli::{Directive, Request, Sources};
 
 /// Parameters for every start, where a container or a service is set up; files and command lines win over them.
@@ -35,8 +39,10 @@ fn obey(words: VecDeque<OsString>) -> Result<(), String> {
     match cli::parse(words)? {
         Request::Help => show(&cli::help(&initial_config()?)),
         Request::HelpSending => show(send::HELP),
+        Request::HelpChecking => show(checking::HELP),
         Request::Version => show(&cli::version()),
         Request::Send(sending) => return sending.perform(),
+        Request::Check(checking) => return checking.perform(),
         Request::Serve(sources) => {
             let config = initial_config()?;
             read(&config, &sources)?;
@@ -136,7 +142,7 @@ fn build_runtime(config: &Config) -> Result<Runtime, String> {
 /// Serves until a client or a signal ends it.
 async fn serve(config: Config) -> Result<(), String> {
     let mut signals = Signals::listen()?;
-    let server = builder(&config)?.start().await.map_err(|error| error.to_string())?;
+    let server = start(&config).await?;
     let _pid_file = PidFile::write(&config);
     announce(&server, &config);
     loop {
@@ -158,6 +164,19 @@ async fn serve(config: Config) -> Result<(), String> {
             Err(format!("ended at once by a second signal, {name}, before the shutdown was complete"))
         }
     }
+}
+
+/// Starts the server. Where loading fails, the log has it as well: whoever looks for it may not see where this was started.
+async fn start(config: &Config) -> Result<Server, String> {
+    let bar = Arc::new(Bar::new());
+    let watcher = Arc::clone(&bar);
+    let starting = builder(config)?.on_loading(move |loading| watcher.show(loading)).start();
+    let started = starting.await;
+    bar.end();
+    started.map_err(|error| {
+        tracing::error!("{error}");
+        error.to_string()
+    })
 }
 
 /// Brings to disk what is to be there at the end, as a signal asks for it; whether the server may end.

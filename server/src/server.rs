@@ -16,7 +16,7 @@ use crate::clients::ClientFlags;
 use crate::clock::Clock;
 use crate::config::{ClientClass, Config, ConfigError, Param};
 use crate::direct::Direct;
-use crate::durability::{self, Snapshot};
+use crate::durability::{self, Loading, Observer, Snapshot};
 use crate::engine::{Engine, State};
 use crate::random::Random;
 use crate::transport::{self, BlockingStream, MemoryStream};
@@ -47,6 +47,7 @@ pub struct Builder {
     no_socket: bool,
     snapshot: Option<Snapshot>,
     problem: Option<ConfigError>,
+    observer: Option<Observer>,
 }
 
 /// Why a server could not start; its `Display` is a sentence that says what to do.
@@ -143,6 +144,13 @@ impl Builder {
         self.parameter("dir", &directory.as_ref().to_string_lossy()).parameter("appendonly", "yes")
     }
 
+    /// Calls this while the server loads what it has on disk, some times a second, if that is much.
+    #[must_use]
+    pub fn on_loading(mut self, observer: impl Fn(&Loading) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
     /// Starts the server on the current tokio runtime. A client that blocks must not run on the
     /// runtime's only thread: the server needs it to answer.
     pub async fn start(self) -> Result<Server, StartError> {
@@ -156,7 +164,12 @@ impl Builder {
         engine.begin_loading(0);
         let server = Server::launch(Arc::clone(&engine), no_socket, Handle::current())?;
         let loaded = spawn_blocking(move || load(&engine, snapshot.as_ref())).await;
-        loaded.map_err(|_| StartError("loading panicked".to_owned()))?.map_err(StartError)?;
+        let loaded = loaded.unwrap_or_else(|_| Err("loading panicked".to_owned()));
+        if let Err(problem) = loaded {
+            // What has been loaded so far is not to be saved in place of what is there.
+            server.engine.stop();
+            return Err(StartError(problem));
+        }
         Ok(server)
     }
 
@@ -201,7 +214,10 @@ impl Builder {
         }
         let clock = self.clock.unwrap_or_else(Clock::system);
         let random = self.seed.map_or_else(Random::from_system, Random::seeded);
-        Ok((Arc::new(Engine::new(self.config, clock, random)), self.no_socket))
+        let engine = Engine::new(self.config, clock, random);
+        *engine.durability.progress.observer() = self.observer;
+        engine.claim_directory().map_err(StartError)?;
+        Ok((Arc::new(engine), self.no_socket))
     }
 }
 
@@ -408,6 +424,7 @@ impl Drop for Server {
         if let Some(thread) = self.own_thread.take() {
             let _ = thread.join();
         }
+        self.engine.durability.directories.release();
     }
 }
 

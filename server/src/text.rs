@@ -34,3 +34,44 @@ pub(crate) fn human_size(bytes: u64) -> String {
     let size = bytes as f64 / (1_u64 << (10 * power)) as f64;
     format!("{size:.2}{}", UNITS[power as usize - 1])
 }
+
+/// A time, in seconds since 1970, as date and time of day in UTC.
+pub(crate) fn utc(seconds: i64) -> String {
+    const DAY_S: i64 = 24 * 60 * 60;
+    let (days, second) = (seconds.div_euclid(DAY_S), seconds.rem_euclid(DAY_S));
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+}
+
+/// Year, month and day of a day since 1970. Years begin in March here, so that a leap day is the last of its year.
+fn civil(days: i64) -> (i64, i64, i64) {
+    const FROM_MARCH_0_TO_1970: i64 = 719_468;
+    const DAYS_OF_400_YEARS: i64 = 146_097;
+    let days = days.saturating_add(FROM_MARCH_0_TO_1970);
+    let (cycle, day) = (days.div_euclid(DAYS_OF_400_YEARS), days.rem_euclid(DAYS_OF_400_YEARS));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let date = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (cycle * 400 + year + i64::from(month <= 2), month, date)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_shown_as_dates() {
+        for (seconds, shown) in [
+            (0, "1970-01-01 00:00:00 UTC"),
+            (951_782_399, "2000-02-28 23:59:59 UTC"),
+            (951_782_400, "2000-02-29 00:00:00 UTC"),
+            (1_709_251_200, "2024-03-01 00:00:00 UTC"),
+            (-1, "1969-12-31 23:59:59 UTC"),
+        ] {
+            assert_eq!(utc(seconds), shown);
+        }
+    }
+}

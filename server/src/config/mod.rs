@@ -45,9 +45,11 @@ struct Live {
     /// Held by whoever changes values.
     changing: Mutex<Changing>,
     watchers: RwLock<Vec<Watcher>>,
+    judges: RwLock<Vec<Judge>>,
 }
 
 type Watcher = Arc<dyn Fn(&str) + Send + Sync>;
+type Judge = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
 #[derive(Default)]
 struct Changing {
@@ -84,6 +86,7 @@ impl Config {
                 limits: Default::default(),
                 changing: Mutex::default(),
                 watchers: RwLock::default(),
+                judges: RwLock::default(),
             }),
         };
         for &param in Param::ALL {
@@ -171,6 +174,22 @@ impl Config {
         watchers.push(Arc::new(watcher));
     }
 
+    /// Asks `judge` about each parameter that `CONFIG SET` has just changed; an error takes all of its changes back and
+    /// is what the client is told.
+    pub(crate) fn on_proposal(
+        &self,
+        judge: impl Fn(&str) -> Result<(), String> + Send + Sync + 'static,
+    ) {
+        let mut judges = self.live.judges.write().unwrap_or_else(PoisonError::into_inner);
+        judges.push(Arc::new(judge));
+    }
+
+    /// Whether nobody has said anything else than what holds without.
+    pub(crate) fn is_default(&self, param: Param) -> bool {
+        let default = self.changing().defaults.get(&param).cloned();
+        self.load_value(param) == default.unwrap_or_else(|| table_default(param))
+    }
+
     /// Sets a parameter before the server starts, as a command line or a builder does; `include` reads a file.
     pub fn set_at_start(&self, name: &str, values: &[&str]) -> Result<(), ConfigError> {
         self.obey(name, values, 0).map_err(|advice| {
@@ -219,11 +238,31 @@ impl Config {
             changes.insert(param, new);
         }
         changes.retain(|&param, new| *new != self.load_value(param));
+        let before: Vec<(Param, Value)> =
+            changes.keys().map(|&param| (param, self.load_value(param))).collect();
         for (&param, new) in &changes {
             self.store(param, new.clone());
         }
         drop(changing);
+        if let Err((param, reason)) = self.judge(changes.keys()) {
+            let _changing = self.changing();
+            for (param, value) in before {
+                self.store(param, value);
+            }
+            return Err(failed(param.row().name.as_bytes(), &reason));
+        }
         self.announce(changes.keys());
+        Ok(())
+    }
+
+    /// Whether everybody concerned agrees to changes that have been made.
+    fn judge<'a>(&self, changed: impl Iterator<Item = &'a Param>) -> Result<(), (Param, String)> {
+        let judges = self.live.judges.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for &param in changed {
+            for judge in &judges {
+                judge(param.row().name).map_err(|reason| (param, reason))?;
+            }
+        }
         Ok(())
     }
 

@@ -85,6 +85,7 @@ impl Appending {
     /// Begins an increment that counts only once there is a base for it: the files that there are belong to another time.
     pub(super) fn begin_unlisted(&self, engine: &Engine) -> Result<Box<dyn DiskFile>, String> {
         let place = Place::of(engine)?;
+        engine.hold_directory()?;
         place.make_directory(engine)?;
         let manifest = place.read_manifest(engine)?.unwrap_or_default();
         let part = manifest.next_increment(&place.name);
@@ -132,9 +133,10 @@ impl Appending {
         disk.rename(draft, &path).map_err(trouble("give its name to", &path))?;
         disk.sync_directory(&place.directory)
             .map_err(trouble("bring to the disk", &place.directory))?;
-        let kept = match is_followed {
-            true => self.list(engine, &place)?.or_else(|| manifest.increments.pop()),
-            false => None,
+        let kept = if is_followed {
+            self.list(engine, &place)?.or_else(|| manifest.increments.pop())
+        } else {
+            None
         };
         manifest.history.extend(manifest.base.replace(base));
         manifest.history.append(&mut manifest.increments);

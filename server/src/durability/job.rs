@@ -1,7 +1,7 @@
 //! A snapshot in the background: entries are collected between requests, and written by a thread of their own.
 
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -155,23 +155,30 @@ pub(super) async fn run_job(engine: &Arc<Engine>) {
 /// Writes a snapshot that has begun; how many bytes it has.
 async fn write(engine: &Arc<Engine>, job: &Job) -> Result<u64, String> {
     let (pieces, taken) = mpsc::channel(WAITING_PIECES);
+    let is_complete = Arc::new(AtomicBool::new(false));
     let writing = engine.snapshot_path().map(|path| {
         let (engine, job) = (Arc::clone(engine), job.clone());
+        let taken = Taken { pieces: taken, are_all: Arc::clone(&is_complete) };
         spawn_blocking(move || write_pieces(&engine, &path, &job, taken))
     });
+    let open = pieces.clone();
     collect(engine, pieces).await;
+    is_complete.store(true, Ordering::SeqCst);
+    drop(open);
     match writing {
         Ok(writing) => writing.await.map_err(|_| "the thread that wrote it panicked".to_owned())?,
         Err(problem) => Err(problem),
     }
 }
 
-fn write_pieces(
-    engine: &Engine,
-    path: &Path,
-    job: &Job,
-    mut pieces: mpsc::Receiver<Vec<u8>>,
-) -> Result<u64, String> {
+/// What has been collected. Where the server ends meanwhile, the pieces that come are not all there should be.
+struct Taken {
+    pieces: mpsc::Receiver<Vec<u8>>,
+    are_all: Arc<AtomicBool>,
+}
+
+fn write_pieces(engine: &Engine, path: &Path, job: &Job, mut taken: Taken) -> Result<u64, String> {
+    engine.hold_directory()?;
     let (incremental, infix) = match job.kind {
         Kind::Save | Kind::Image => (Param::RdbSaveIncrementalFsync, "bg"),
         Kind::Rewrite => (Param::AofRewriteIncrementalFsync, "rewriteaof-bg-"),
@@ -179,11 +186,14 @@ fn write_pieces(
     let manner = Manner::of(engine, incremental);
     let mut draft = Draft::create(&*engine.durability.disk, temporary(path, infix), manner)?;
     draft.write(&job.header)?;
-    while let Some(piece) = pieces.blocking_recv() {
+    while let Some(piece) = taken.pieces.blocking_recv() {
         if job.is_abandoned() {
             return Err(ABANDONED.to_owned());
         }
         draft.write(&piece)?;
+    }
+    if !taken.are_all.load(Ordering::SeqCst) {
+        return Err("the server ended before it was complete".to_owned());
     }
     if job.kind == Kind::Rewrite {
         return replace_base(engine, path, job, draft);

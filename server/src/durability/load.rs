@@ -1,13 +1,15 @@
 //! Loading what an earlier server has left on disk.
 
+use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::appending::Place;
 use super::manifest::Manifest;
 use super::replay::replay;
+use super::reporting::{Observer, reporting};
 use super::saving::trouble;
 use crate::clock::Stopwatch;
 use crate::command::restoring;
@@ -20,7 +22,7 @@ use crate::journal::window::Window;
 use crate::keyspace::{Run, Scope, Usage, Uses};
 
 /// How far loading has come.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Progress {
     pub(crate) started_s: AtomicI64,
     pub(crate) total_bytes: AtomicU64,
@@ -28,6 +30,24 @@ pub(crate) struct Progress {
     /// By the last snapshot that was loaded.
     pub(crate) keys_loaded: AtomicU64,
     pub(crate) keys_expired: AtomicU64,
+    /// By the last log.
+    pub(crate) commands_loaded: AtomicU64,
+    observer: Mutex<Option<Observer>>,
+}
+
+impl Progress {
+    pub(crate) fn observer(&self) -> MutexGuard<'_, Option<Observer>> {
+        self.observer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Progress")
+            .field("total_bytes", &self.total_bytes)
+            .field("loaded_bytes", &self.loaded_bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What becomes of a key that is there already.
@@ -87,7 +107,7 @@ fn load_and_go_on(engine: &Arc<Engine>) -> Result<(), String> {
         let place = Place::of(engine)?;
         let total = place.total(engine, manifest.parts()).unwrap_or(0);
         engine.begin_loading(total);
-        replay(engine, manifest)?;
+        reporting(engine, || replay(engine, manifest))?;
         tracing::info!(
             "DB loaded from append only file: {:.3} seconds",
             watch.elapsed().as_secs_f64()
@@ -95,7 +115,7 @@ fn load_and_go_on(engine: &Arc<Engine>) -> Result<(), String> {
     } else if disk.exists(&path).map_err(trouble("look for", &path))? {
         let total = disk.length(&path).unwrap_or(0);
         engine.begin_loading(total);
-        let keys = load_snapshot(engine, &path, Twice::Refused)?;
+        let keys = reporting(engine, || load_snapshot(engine, &path, Twice::Refused))?;
         let seconds = watch.elapsed().as_secs_f64();
         tracing::info!("DB loaded from disk: {keys} keys in {seconds:.3} seconds");
     }
@@ -158,8 +178,12 @@ pub(super) fn read_snapshot(
     (twice, over): (Twice, Expired),
 ) -> Result<u64, Damage> {
     let (mut run, now_ms) = (Run::private(&engine.keyspace), engine.clock.now_ms());
+    let progress = &engine.durability.progress;
     let (mut keys, mut expired) = (0, 0);
     let read = rdb::read(window, &mut |item| match item {
+        Item::Version(_) | Item::Auxiliary(..) | Item::Size(_) | Item::Foreign(_) | Item::End => {
+            Ok(())
+        }
         Item::Library(code) => load_library(engine, code),
         Item::Entry(entry)
             if over == Expired::Dropped
@@ -170,10 +194,10 @@ pub(super) fn read_snapshot(
         }
         Item::Entry(entry) => {
             keys += 1;
+            progress.keys_loaded.store(keys, Ordering::Relaxed);
             load_entry(engine, &mut run, (now_ms, twice), entry)
         }
     });
-    let progress = &engine.durability.progress;
     progress.keys_loaded.store(keys, Ordering::Relaxed);
     progress.keys_expired.store(expired, Ordering::Relaxed);
     read.map(|()| keys)
@@ -224,6 +248,7 @@ impl Engine {
         let progress = &self.durability.progress;
         progress.total_bytes.store(total_bytes, Ordering::Relaxed);
         progress.loaded_bytes.store(0, Ordering::Relaxed);
+        progress.commands_loaded.store(0, Ordering::Relaxed);
         progress.started_s.store(self.clock.now_ms() / 1000, Ordering::Relaxed);
         self.bars.raise(Bar::Loading);
     }

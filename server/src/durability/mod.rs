@@ -4,12 +4,15 @@
 //! logged with its name, and shows in `INFO` and in what clients are replied.
 
 mod appending;
+mod check;
+mod directory;
 mod image;
 mod job;
 mod load;
 mod manifest;
 mod reload;
 mod replay;
+mod reporting;
 mod saving;
 mod writer;
 
@@ -31,23 +34,28 @@ use crate::engine::{Bar, Engine};
 use crate::error::Error;
 use crate::execute::Call;
 use appending::Appending;
+use directory::Directories;
 use writer::Pace;
 
 use crate::journal::disk::{Disk, RealDisk};
 use crate::journal::rdb::SavedUsage;
 use crate::keyspace::{Run, Scope, Txn, Uses};
 
+pub use check::{CheckError, CheckReport, check};
 pub use image::Snapshot;
 pub(crate) use image::{restore, take};
 pub(crate) use job::{Job, Kind, run_jobs};
 pub(crate) use load::{Progress, has_files, load};
 pub(crate) use reload::Reload;
+pub use reporting::Loading;
+pub(crate) use reporting::Observer;
 
 /// What a server knows of what it has on disk.
 #[derive(Debug)]
 pub(crate) struct Durability {
     pub(crate) disk: Arc<dyn Disk>,
     pace: Pace,
+    pub(crate) directories: Directories,
     state: Mutex<State>,
     /// A snapshot is to be made.
     begun: Notify,
@@ -134,6 +142,7 @@ impl Durability {
         Durability {
             disk: Arc::new(RealDisk),
             pace: Pace::USUAL,
+            directories: Directories::default(),
             state: Mutex::new(State {
                 job: None,
                 is_save_scheduled: false,
@@ -466,6 +475,11 @@ impl Call<'_> {
 /// a little later.
 pub(crate) fn follow_config(engine: &Arc<Engine>) {
     let weak = Arc::downgrade(engine);
+    engine.config.on_proposal(move |name| match weak.upgrade() {
+        Some(engine) if name == "dir" => engine.move_directory(),
+        _ => Ok(()),
+    });
+    let weak = Arc::downgrade(engine);
     engine.config.on_change(move |name| {
         if let Some(engine) = weak.upgrade() {
             engine.durability.changed().insert(name.to_owned());
@@ -493,7 +507,9 @@ impl Engine {
             return;
         }
         let changed = std::mem::take(&mut *self.durability.changed());
-        changed.iter().for_each(|name| self.follow(name));
+        for name in &changed {
+            self.follow(name);
+        }
     }
 
     fn follow(self: &Arc<Self>, name: &str) {

@@ -1,6 +1,7 @@
 //! Doing again what a log tells.
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use super::appending::Place;
 use super::load::{Expired, Twice, open, read_snapshot};
@@ -127,7 +128,7 @@ impl<'e> Replay<'e> {
     }
 
     fn run(mut self, window: &mut Window) -> Result<(), Damage> {
-        let mut spans = Vec::new();
+        let (mut spans, progress) = (Vec::new(), &self.engine.durability.progress);
         loop {
             let offset = window.offset();
             let line = next_line(window, &mut spans).map_err(|damage| self.widened(damage))?;
@@ -138,6 +139,7 @@ impl<'e> Replay<'e> {
                     let args = Args::new(window.rest(), &spans, &[]);
                     self.execute(args, offset)?;
                     window.consume(count);
+                    progress.commands_loaded.fetch_add(1, Ordering::Relaxed);
                 }
             }
         }

@@ -82,6 +82,11 @@ impl<'d> Draft<'d> {
         Ok(())
     }
 
+    /// Of what has been written so far, if it is kept.
+    pub(super) const fn checksum(&self) -> u64 {
+        self.checksum
+    }
+
     fn sync(&mut self) -> Result<(), String> {
         self.synced = self.written;
         self.file.sync().map_err(trouble("bring to the disk", &self.path))
@@ -187,6 +192,7 @@ pub(super) fn save_now(engine: &Engine, txn: &mut Txn<'_>) -> Result<(), String>
 
 fn write_snapshot(engine: &Engine, txn: &Txn<'_>) -> Result<u64, String> {
     let path = engine.snapshot_path()?;
+    engine.hold_directory()?;
     let disk = &*engine.durability.disk;
     let manner = Manner::of(engine, Param::RdbSaveIncrementalFsync);
     let mut draft = Draft::create(disk, temporary(&path, ""), manner)?;

@@ -11,15 +11,21 @@ pub(crate) struct Damage {
     pub(crate) what: String,
     /// Whether nothing is wrong but that the file ends too early.
     pub(crate) is_cut: bool,
+    /// Whether nothing is wrong with the file, and it has something that redlet does not have.
+    pub(crate) is_foreign: bool,
 }
 
 impl Damage {
     pub(crate) fn at(offset: u64, what: impl Into<String>) -> Self {
-        Damage { offset, what: what.into(), is_cut: false }
+        Damage { offset, what: what.into(), is_cut: false, is_foreign: false }
     }
 
     pub(crate) fn cut(offset: u64, what: impl Into<String>) -> Self {
-        Damage { offset, what: what.into(), is_cut: true }
+        Damage { is_cut: true, ..Damage::at(offset, what) }
+    }
+
+    pub(crate) fn foreign(offset: u64, what: impl Into<String>) -> Self {
+        Damage { is_foreign: true, ..Damage::at(offset, what) }
     }
 
     pub(crate) fn unreadable(offset: u64, error: &io::Error) -> Self {

@@ -4,9 +4,10 @@
 //! it can be shown. It knows names and bytes, and nothing of what they mean.
 
 use std::fmt::Debug;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 pub(crate) trait Disk: Debug + Send + Sync {
     /// An empty file of this name, whatever was there before.
@@ -32,6 +33,9 @@ pub(crate) trait Disk: Debug + Send + Sync {
     /// Returns once the names in a directory are what they are even if the power fails.
     fn sync_directory(&self, path: &Path) -> io::Result<()>;
 
+    /// Takes a lock for as long as what comes back is kept; nothing if somebody else has it.
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>>;
+
     /// Whether there is a file of this name. A disk that does not answer has not said that there is none.
     fn exists(&self, path: &Path) -> io::Result<bool> {
         match self.length(path) {
@@ -41,6 +45,9 @@ pub(crate) trait Disk: Debug + Send + Sync {
         }
     }
 }
+
+/// A lock that is taken.
+pub(crate) trait DiskLock: Debug + Send + Sync {}
 
 pub(crate) trait DiskFile: Send {
     /// Adds bytes at the end; how many is for the disk to say.
@@ -108,6 +115,51 @@ impl Disk for RealDisk {
 
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
+        Ok(LockFile::take(path)?.map(|lock| Box::new(lock) as Box<dyn DiskLock>))
+    }
+}
+
+/// A file that is locked, and goes with its lock.
+#[derive(Debug)]
+struct LockFile {
+    path: PathBuf,
+    _file: File,
+}
+
+impl DiskLock for LockFile {}
+
+impl LockFile {
+    fn take(path: &Path) -> io::Result<Option<Self>> {
+        loop {
+            let mut options = OpenOptions::new();
+            let mut file =
+                options.read(true).write(true).create(true).truncate(false).open(path)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            // Who had the lock may have removed the file before it came here.
+            if fs::metadata(path).is_ok_and(|there| is_same(&there, &file)) {
+                file.set_len(0)?;
+                Write::write_all(&mut file, format!("{}\n", std::process::id()).as_bytes())?;
+                return Ok(Some(LockFile { path: path.to_owned(), _file: file }));
+            }
+        }
+    }
+}
+
+fn is_same(there: &Metadata, file: &File) -> bool {
+    file.metadata().is_ok_and(|here| (here.dev(), here.ino()) == (there.dev(), there.ino()))
+}
+
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        // The lock itself goes when the file is closed.
+        let _ = fs::remove_file(&self.path);
     }
 }
 

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::disk::{Disk, DiskFile};
+use super::disk::{Disk, DiskFile, DiskLock};
 use crate::random::Random;
 
 /// What goes wrong.
@@ -357,22 +357,29 @@ impl FaultyDisk {
     }
 }
 
+/// Nobody else is on this disk.
+#[derive(Debug)]
+struct NoLock;
+
+impl DiskLock for NoLock {}
+
 impl Disk for FaultyDisk {
+    fn lock(&self, _: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
+        Ok(Some(Box::new(NoLock)))
+    }
+
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.begin(Call::Create)?;
         let content = &mut state.content;
         path.parent().map_or(Ok(Node::Directory), |parent| content.node(parent))?;
-        let number = match content.file(path) {
-            Ok(number) => {
-                content.files[number].truncate(0);
-                number
-            }
-            Err(_) => {
-                content.files.push(Bytes::default());
-                let number = content.files.len() - 1;
-                content.change(vec![(path.to_path_buf(), Some(Node::File(number)))]);
-                number
-            }
+        let number = if let Ok(number) = content.file(path) {
+            content.files[number].truncate(0);
+            number
+        } else {
+            content.files.push(Bytes::default());
+            let number = content.files.len() - 1;
+            content.change(vec![(path.to_path_buf(), Some(Node::File(number)))]);
+            number
         };
         Ok(self.open(number))
     }

@@ -5,8 +5,9 @@ pub(crate) mod crc64;
 pub(crate) mod damage;
 pub(crate) mod disk;
 pub(crate) mod effects;
-#[cfg(any(test, feature = "fuzzing"))]
+#[cfg(test)]
 pub(crate) mod faulty;
+mod foreign;
 pub(crate) mod libraries;
 mod lists;
 pub(crate) mod log;

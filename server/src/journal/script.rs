@@ -36,9 +36,10 @@ pub(crate) fn next_line(window: &mut Window, spans: &mut Vec<Span>) -> Result<Li
             Err(Lack::Format(what)) => {
                 let ends_in_zeros = ends_in_zeros(window);
                 return Err(
-                    match ends_in_zeros.map_err(|error| Damage::unreadable(offset, &error))? {
-                        true => Damage::cut(offset, "the end of the file never reached the disk"),
-                        false => Damage::at(offset, what),
+                    if ends_in_zeros.map_err(|error| Damage::unreadable(offset, &error))? {
+                        Damage::cut(offset, "the end of the file never reached the disk")
+                    } else {
+                        Damage::at(offset, what)
                     },
                 );
             }

@@ -10,6 +10,7 @@ mod support;
 mod binary;
 mod blocking;
 mod embed;
+mod files;
 mod hostile;
 mod house;
 mod isolation;

@@ -230,6 +230,14 @@ pub(crate) fn sealed(body: &[u8]) -> Vec<u8> {
     payload
 }
 
+/// A snapshot with these entries.
+pub(crate) fn sealed_snapshot(entries: &[u8]) -> Vec<u8> {
+    let mut file = [b"REDIS0010", entries, &[0xff]].concat();
+    let sum = checksum(&file);
+    file.extend_from_slice(&sum.to_le_bytes());
+    file
+}
+
 /// Numbers that are the same every time.
 pub(crate) struct Dice(u64);
 

@@ -24,10 +24,6 @@ impl Everything {
         lines.sort_unstable();
         Everything(lines)
     }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 fn told(database: usize, entry: Entry<'_>) -> String {

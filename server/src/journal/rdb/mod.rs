@@ -4,7 +4,7 @@
 mod read;
 mod write;
 
-pub(crate) use read::{Item, Loaded, read};
+pub(crate) use read::{Foreign, Item, Loaded, Version, read, survey};
 pub(crate) use write::{Chunk, Form, Header, SavedUsage, Size, trailer};
 
 const MAGIC: &[u8; 5] = b"REDIS";
