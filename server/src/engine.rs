@@ -49,6 +49,10 @@ pub(crate) struct Engine {
     pub(crate) sweeps: AtomicBool,
     /// Whether scripts may execute `DEBUG`.
     pub(crate) scripts_may_debug: AtomicBool,
+    /// Whether nothing happens that nobody has asked for.
+    pub(crate) is_background_paused: AtomicBool,
+    /// Whether `RESTORE` takes payloads whose checksum is wrong.
+    pub(crate) ignores_checksums: AtomicBool,
     pub(crate) peak_bytes: AtomicUsize,
     pub(crate) durability: Durability,
     pub(crate) bars: Bars,
@@ -124,6 +128,8 @@ impl Engine {
             port: AtomicUsize::new(0),
             sweeps: AtomicBool::new(true),
             scripts_may_debug: AtomicBool::new(false),
+            is_background_paused: AtomicBool::new(false),
+            ignores_checksums: AtomicBool::new(false),
             peak_bytes: AtomicUsize::new(0),
             durability: Durability::new(clock.now_ms() / 1000),
             bars: Bars::default(),

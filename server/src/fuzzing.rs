@@ -6,6 +6,7 @@
 
 mod measuring;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, UNIX_EPOCH};
@@ -16,8 +17,11 @@ use crate::clients::Client;
 use crate::clock::{Clock, Moment};
 use crate::command::Table;
 use crate::config::{Config, ConfigError, Param};
+use crate::durability;
 use crate::error::Error;
 use crate::execute::{Flow, execute};
+use crate::journal::disk::Disk;
+use crate::journal::faulty::FaultyDisk;
 use crate::journal::payload::{self, Restored};
 use crate::keyspace::Run;
 use crate::random::Random;
@@ -99,8 +103,7 @@ pub struct Engine(Arc<engine::Engine>);
 
 impl Engine {
     pub fn new(config: Config) -> Self {
-        let clock = Clock::manual_at(UNIX_EPOCH + Duration::from_secs(1_700_000_000));
-        Engine(Arc::new(engine::Engine::new(config, clock, Random::seeded(1))))
+        Engine::of(engine_of(config))
     }
 
     /// Lets time pass, and removes what has expired.
@@ -115,6 +118,10 @@ impl Engine {
         Session { engine, inner, decoder, output, closed: false }
     }
 
+    fn of(engine: engine::Engine) -> Self {
+        Engine(Arc::new(engine))
+    }
+
     fn session(&self) -> (Arc<engine::Engine>, session::Session) {
         let engine = Arc::clone(&self.0);
         let (id, moment) = (engine.clients.next_id(), Moment::now(&engine.clock));
@@ -124,6 +131,55 @@ impl Engine {
         inner.home = crate::home::Home::Spare;
         engine.clients.add(&inner.client);
         (engine, inner)
+    }
+}
+
+impl Drop for Engine {
+    /// Nothing runs on.
+    fn drop(&mut self) {
+        self.0.with_all(|_| self.0.close_log());
+    }
+}
+
+fn engine_of(config: Config) -> engine::Engine {
+    let clock = Clock::manual_at(UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+    engine::Engine::new(config, clock, Random::seeded(1))
+}
+
+/// The files of servers, which are in memory, under their names from the root on.
+#[derive(Debug)]
+pub struct Files(FaultyDisk);
+
+impl Files {
+    /// None, and the directory of a log.
+    pub fn new() -> Self {
+        let disk = FaultyDisk::new("/");
+        let made = disk.create_directory(Path::new("/appendonlydir"));
+        made.expect("nothing was said of failing");
+        Files(disk)
+    }
+
+    pub fn put(&self, name: &str, bytes: &[u8]) {
+        self.0.put(name, bytes);
+    }
+
+    pub fn get(&self, name: &str) -> Option<Vec<u8>> {
+        self.0.get(name)
+    }
+
+    /// Starts a server on them; the error is why it does not start.
+    pub fn start(&self, config: Config) -> Result<Engine, String> {
+        config.set_at_start("dir", &["/"]).map_err(|error| error.to_string())?;
+        let mut engine = engine_of(config);
+        engine.durability.disk = Arc::new(self.0.clone());
+        let engine = Engine::of(engine);
+        durability::load(&engine.0).map(|()| engine)
+    }
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Files::new()
     }
 }
 

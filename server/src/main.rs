@@ -147,7 +147,7 @@ async fn serve(config: Config) -> Result<(), String> {
     announce(&server, &config);
     loop {
         let name = tokio::select! {
-            ended = server.stopped() => return ended,
+            ended = server.stopped() => return ended.inspect(|()| tracing::info!(FAREWELL)),
             name = signals.next() => name,
         };
         tracing::info!("Received {name}, scheduling shutdown...");
@@ -157,7 +157,7 @@ async fn serve(config: Config) -> Result<(), String> {
     }
     tokio::select! {
         () = server.shutdown() => {
-            tracing::info!("Bye");
+            tracing::info!(FAREWELL);
             Ok(())
         }
         name = signals.next() => {
@@ -165,6 +165,8 @@ async fn serve(config: Config) -> Result<(), String> {
         }
     }
 }
+
+const FAREWELL: &str = "redlet is now ready to exit, bye bye...";
 
 /// Starts the server. Where loading fails, the log has it as well: whoever looks for it may not see where this was started.
 async fn start(config: &Config) -> Result<Server, String> {

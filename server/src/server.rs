@@ -156,21 +156,19 @@ impl Builder {
     pub async fn start(self) -> Result<Server, StartError> {
         let snapshot = self.snapshot.clone();
         let (engine, no_socket) = self.into_engine()?;
-        if !durability::has_files(&engine) {
-            load(&engine, snapshot.as_ref()).map_err(StartError)?;
+        if !durability::loads_long(&engine) {
+            load_aside(&engine, snapshot).await?;
             return Server::launch(engine, no_socket, Handle::current());
         }
         // Who connects meanwhile is told so.
         engine.begin_loading(0);
         let server = Server::launch(Arc::clone(&engine), no_socket, Handle::current())?;
-        let loaded = spawn_blocking(move || load(&engine, snapshot.as_ref())).await;
-        let loaded = loaded.unwrap_or_else(|_| Err("loading panicked".to_owned()));
-        if let Err(problem) = loaded {
+        let loaded = load_aside(&engine, snapshot).await;
+        if loaded.is_err() {
             // What has been loaded so far is not to be saved in place of what is there.
             server.engine.stop();
-            return Err(StartError(problem));
         }
-        Ok(server)
+        loaded.map(|()| server)
     }
 
     /// Starts the server on a thread of its own, for code that does not use tokio.
@@ -219,6 +217,16 @@ impl Builder {
         engine.claim_directory().map_err(StartError)?;
         Ok((Arc::new(engine), self.no_socket))
     }
+}
+
+/// Loads on a thread where others do not wait for it.
+async fn load_aside(engine: &Arc<Engine>, snapshot: Option<Snapshot>) -> Result<(), StartError> {
+    let engine = Arc::clone(engine);
+    if engine.directory().is_none() {
+        return load(&engine, snapshot.as_ref()).map_err(StartError);
+    }
+    let loaded = spawn_blocking(move || load(&engine, snapshot.as_ref())).await;
+    loaded.unwrap_or_else(|_| Err("loading panicked".to_owned())).map_err(StartError)
 }
 
 impl Server {
@@ -433,6 +441,9 @@ async fn background(engine: Arc<Engine>) {
     loop {
         let round = Duration::from_secs(1) / engine.config.number(Param::Hz).max(1) as u32;
         engine.clock.sleep(round).await;
+        if engine.is_background_paused.load(Ordering::Relaxed) {
+            continue;
+        }
         // What is over may have more time by what is still to be loaded.
         let sweeps = engine.sweeps.load(Ordering::Relaxed) && !engine.is_loading();
         if sweeps && !engine.pause.holds(true, engine.clock.now_ms()) {

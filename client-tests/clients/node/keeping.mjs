@@ -179,7 +179,7 @@ export const keeping = {
     await setAll(client, [...old, ...used]);
     await sleep(2 * LRU_CLOCK_MS + 100);
     assert.equal(await countOf(client, used), 100);
-    await setAll(client, numbered(2500, 'session:new'));
+    await setAll(client, numbered(2900, 'session:new'));
     const evicted = Number(await told(client, 'stats', 'evicted_keys'));
     assert.ok(evicted >= 200, `${evicted} have made room`);
     const [memory, limit] = [await told(client, 'memory', 'used_memory'), await told(client, 'memory', 'maxmemory')];

@@ -184,7 +184,7 @@ scenario "full memory: what was not used for longest makes room" do |tools|
   set_all(client, old + used)
   sleep 2 * LRU_CLOCK_SECONDS + 0.1
   check 100, count_of(client, used)
-  set_all(client, named_by_number(2500, "session:new"))
+  set_all(client, named_by_number(2900, "session:new"))
   check 200.., client.info("stats")["evicted_keys"].to_i
   memory = client.info("memory")
   check 0..memory["maxmemory"].to_i * 1.02, memory["used_memory"].to_i

@@ -13,6 +13,9 @@ use crate::form::Form;
 /// The first version of snapshots that says when a consumer last got something.
 const VERSION_WITH_ACTIVE_TIMES: u32 = 11;
 
+/// The first version of snapshots that knows packed sets.
+const VERSION_WITH_PACKED_SETS: u32 = 11;
+
 /// The newest version of a snapshot that a server reads.
 struct Newest {
     servers: &'static str,
@@ -88,9 +91,18 @@ impl Passage<'_> {
     /// Whether a value that was kept in one way may be kept in the other after it was loaded.
     pub(crate) fn encodings_agree(&self, from: &str, to: &str) -> bool {
         from == to
+            || (self.says_not_what_is_packed() && (from, to) == ("listpack", "hashtable"))
             || RELOADED.contains(&(from, to))
             || (self.differ_in("redis <7.2") && UNPACKED.contains(&(from, to)))
             || (self.differ_in("valkey") && EMBEDDED.contains(&(from, to)))
+    }
+
+    /// Whether a server has packed sets and writes a version that does not know them, so that they are loaded as any other
+    /// set, whose integers may be too many to be kept as such.
+    fn says_not_what_is_packed(&self) -> bool {
+        let is_older =
+            self.snapshot_version.is_some_and(|version| version < VERSION_WITH_PACKED_SETS);
+        is_older && self.from.product == Product::Redlet && self.to.product != Product::Redlet
     }
 
     fn differ_in(&self, servers: &str) -> bool {

@@ -60,6 +60,13 @@ struct Subcommand {
 
 const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand {
+        name: "AOF-FLUSH-SLEEP",
+        arguments: 1..=1,
+        usage: "<microseconds>",
+        summary: "Have each write to the append-only file wait so long.",
+        run: aof_flush_sleep,
+    },
+    Subcommand {
         name: "DICT-RESIZING",
         arguments: 1..=1,
         usage: "<0|1>",
@@ -95,6 +102,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
         run: help,
     },
     Subcommand {
+        name: "LOADAOF",
+        arguments: 0..=0,
+        usage: "",
+        summary: "Flush the append-only file to disk and load it in place of the data.",
+        run: loadaof,
+    },
+    Subcommand {
         name: "LOG",
         arguments: 1..=1,
         usage: "<text>",
@@ -107,6 +121,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
         usage: "<key> [FAST]",
         summary: "Show how a key's value is kept; FAST leaves out what takes long to find out.",
         run: object,
+    },
+    Subcommand {
+        name: "PAUSE-CRON",
+        arguments: 1..=1,
+        usage: "<0|1>",
+        summary: "Stop or start what the server does in the background on its own.",
+        run: pause_cron,
     },
     Subcommand {
         name: "POPULATE",
@@ -156,6 +177,13 @@ const SUBCOMMANDS: &[Subcommand] = &[
         usage: "<0|1>",
         summary: "Let scripts execute DEBUG, or not; what else they may not execute stays so.",
         run: set_disable_deny_scripts,
+    },
+    Subcommand {
+        name: "SET-SKIP-CHECKSUM-VALIDATION",
+        arguments: 1..=1,
+        usage: "<0|1>",
+        summary: "Have RESTORE take payloads whose checksum is wrong, or not.",
+        run: set_skip_checksum_validation,
     },
     Subcommand {
         name: "SLEEP",
@@ -349,6 +377,30 @@ fn reload(call: &mut Call<'_>) -> Result<(), Error> {
     call.reload(options)?;
     call.reply.ok();
     Ok(())
+}
+
+fn loadaof(call: &mut Call<'_>) -> Result<(), Error> {
+    call.reload_log().map_err(|sentence| Error::format(format_args!("{sentence}")))?;
+    tracing::info!("Append Only File loaded by DEBUG LOADAOF");
+    call.reply.ok();
+    Ok(())
+}
+
+/// What is no number is 0.
+fn aof_flush_sleep(call: &mut Call<'_>) -> Result<(), Error> {
+    let wait_us = number::parse_integer(call.args.at(2)).unwrap_or(0);
+    let wait_us = u64::try_from(wait_us).unwrap_or(0);
+    call.engine.durability.appending.dawdle_us.store(wait_us, Ordering::Relaxed);
+    call.reply.ok();
+    Ok(())
+}
+
+fn pause_cron(call: &mut Call<'_>) -> Result<(), Error> {
+    set_switch(call, &call.engine.is_background_paused)
+}
+
+fn set_skip_checksum_validation(call: &mut Call<'_>) -> Result<(), Error> {
+    set_switch(call, &call.engine.ignores_checksums)
 }
 
 fn set_active_expire(call: &mut Call<'_>) -> Result<(), Error> {

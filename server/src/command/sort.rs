@@ -402,8 +402,20 @@ fn store(call: &mut Call<'_>, request: &Request<'_>, destination: &[u8], element
         return;
     }
     Limit::of(call).classify(&mut list);
+    if call.txn.has_log() {
+        tell_stored(call, destination, &list);
+    }
     call.txn.put(destination, Value::List(list), None);
     call.txn.events(count, EventClass::LIST, "sortstore", destination);
+}
+
+/// Tells what is stored: elements that are equal in what they are sorted by come in another order elsewhere.
+fn tell_stored(call: &mut Call<'_>, destination: &[u8], list: &List) {
+    let elements: Vec<Bytes> = list.iter().map(Text::to_bytes).collect();
+    let words = [&b"RPUSH"[..], destination].into_iter();
+    let words: Vec<&[u8]> = words.chain(elements.iter().map(|element| &**element)).collect();
+    call.tell([&b"DEL"[..], destination].into_iter());
+    call.tell(words.into_iter());
 }
 
 fn list_of_values(txn: &mut Txn<'_>, gets: &[Get<'_>], elements: &List) -> List {

@@ -258,12 +258,15 @@ parameters! {
     AofRewriteIncrementalFsync => flag("aof-rewrite-incremental-fsync", true)
         .help(Durability, "flush the log while it is rewritten"),
     AofTimestampEnabled => flag("aof-timestamp-enabled", false)
-        .no_difference("times in a log are read over and not written")
         .help(Durability, "put times into the log"),
     AofUseRdbPreamble => flag("aof-use-rdb-preamble", true)
         .help(Durability, "begin the log with a snapshot"),
     AofDisableAutoGc => flag("aof-disable-auto-gc", false)
         .help(Durability, "keep logs that are no longer needed"),
+    RdbKeySaveDelay => integer("rdb-key-save-delay", -INT, INT, 0)
+        .help(Durability, "for tests: microseconds that each key of a snapshot takes longer; negative, keys in a microsecond"),
+    KeyLoadDelay => integer("key-load-delay", -INT, INT, 0)
+        .help(Durability, "for tests: microseconds that each key takes longer to load"),
     ShutdownOnSigint => choices("shutdown-on-sigint", SHUTDOWN)
         .help(Durability, "how SIGINT ends the server"),
     ShutdownOnSigterm => choices("shutdown-on-sigterm", SHUTDOWN)

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::job::Job;
 use super::manifest::{Manifest, Part};
 use super::saving::{Draft, Manner, What, header, temporary, trouble};
 use super::writer::{Policy, Writer};
@@ -30,6 +31,8 @@ pub(crate) struct Appending {
     /// Whether what was written may not be in the files after all.
     is_in_doubt: AtomicBool,
     problem: Mutex<String>,
+    /// How long a test has each write wait.
+    pub(crate) dawdle_us: AtomicU64,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -55,6 +58,14 @@ impl Appending {
         problem.clone_into(&mut self.problem.lock().expect(NOBODY_PANICS));
     }
 
+    /// Waits as a test has asked for.
+    pub(super) fn dawdle(&self) {
+        let wait = Duration::from_micros(self.dawdle_us.load(Ordering::Relaxed));
+        if !wait.is_zero() {
+            std::thread::sleep(wait);
+        }
+    }
+
     /// What went wrong the last time.
     pub(crate) fn problem(&self) -> String {
         self.problem.lock().expect(NOBODY_PANICS).clone()
@@ -66,16 +77,14 @@ impl Appending {
         let mut manifest = self.manifest().clone();
         if let Some(unlisted) = &mut *self.unlisted.lock().expect(NOBODY_PANICS) {
             manifest.increments.push(unlisted.clone());
-            let part = manifest.next_increment(&place.name);
-            let file = place.create(engine, &place.unlisted_path(&part))?;
+            let (part, file) = place.create_unlisted(engine, &manifest)?;
+            // A manifest of which it is not certain that it is there may name the old one.
             let old = std::mem::replace(unlisted, part);
-            // It may have its name already, if no manifest could be written with it.
-            let _ = engine.durability.disk.remove(&place.unlisted_path(&old));
+            let _ = engine.durability.disk.remove(&place.early_path(&old));
             self.manifest().history.push(old);
             return Ok(file);
         }
-        let part = manifest.next_increment(&place.name);
-        let file = place.create(engine, &place.directory.join(&part.name))?;
+        let (part, file) = place.create_increment(engine, &manifest)?;
         manifest.increments.push(part);
         place.write_manifest(engine, &manifest)?;
         *self.manifest() = manifest;
@@ -88,8 +97,7 @@ impl Appending {
         engine.hold_directory()?;
         place.make_directory(engine)?;
         let manifest = place.read_manifest(engine)?.unwrap_or_default();
-        let part = manifest.next_increment(&place.name);
-        let file = place.create(engine, &place.unlisted_path(&part))?;
+        let (part, file) = place.create_unlisted(engine, &manifest)?;
         *self.manifest() = manifest;
         *self.unlisted.lock().expect(NOBODY_PANICS) = Some(part);
         Ok(file)
@@ -122,56 +130,69 @@ impl Appending {
     pub(super) fn replace_base(
         &self,
         engine: &Engine,
+        job: &Job,
         draft: &Path,
         bytes: u64,
-        is_followed: bool,
     ) -> Result<(), String> {
-        let (place, disk) = (Place::of(engine)?, &*engine.durability.disk);
-        let mut manifest = self.manifest().clone();
-        let base = manifest.next_base(&place.name, engine.config.enabled(Param::AofUseRdbPreamble));
-        let path = place.directory.join(&base.name);
-        disk.rename(draft, &path).map_err(trouble("give its name to", &path))?;
-        disk.sync_directory(&place.directory)
-            .map_err(trouble("bring to the disk", &place.directory))?;
-        let kept = if is_followed {
-            self.list(engine, &place)?.or_else(|| manifest.increments.pop())
-        } else {
-            None
+        let place = Place::of(engine)?;
+        let mut manifest = self.present_manifest(engine, &place)?;
+        let base = manifest.next_base(&place.name, job.what == What::Base);
+        let path = match manifest.base {
+            Some(_) => place.directory.join(&base.name),
+            None => place.early_path(&base),
         };
-        manifest.history.extend(manifest.base.replace(base));
-        manifest.history.append(&mut manifest.increments);
-        manifest.increments.extend(kept);
+        engine.durability.disk.rename(draft, &path).map_err(trouble("give its name to", &path))?;
+        place.sync(engine)?;
+        let unlisted = self.unlisted.lock().expect(NOBODY_PANICS).clone();
+        let kept =
+            if job.is_followed { unlisted.or_else(|| manifest.increments.pop()) } else { None };
+        manifest.supersede(base, kept);
         place.write_manifest(engine, &manifest)?;
-        *self.unlisted.lock().expect(NOBODY_PANICS) = None;
-        let increments = place.total(engine, &manifest.increments).unwrap_or(0);
+        self.take_over(&manifest);
+        place.give_names(engine, &manifest)?;
+        let increments = place.total(engine, &manifest.increments)?;
         self.base_bytes.store(bytes, Ordering::Relaxed);
         self.current_bytes.store(bytes + increments, Ordering::Relaxed);
-        self.is_in_doubt.store(false, Ordering::SeqCst);
         if !engine.config.enabled(Param::AofDisableAutoGc) {
             place.remove_history(engine, &mut manifest)?;
+            *self.manifest() = manifest;
         }
-        *self.manifest() = manifest;
         Ok(())
     }
 
-    /// Gives the increment its name whose base has come, if it has waited for one.
-    fn list(&self, engine: &Engine, place: &Place) -> Result<Option<Part>, String> {
-        let (unlisted, disk) =
-            (self.unlisted.lock().expect(NOBODY_PANICS).clone(), &*engine.durability.disk);
-        if let Some(part) = &unlisted {
-            let (draft, path) = (place.unlisted_path(part), place.directory.join(&part.name));
-            if disk.exists(&draft).map_err(trouble("look for", &draft))? {
-                disk.rename(&draft, &path).map_err(trouble("give its name to", &path))?;
-            }
-            disk.sync_directory(&place.directory)
-                .map_err(trouble("bring to the disk", &place.directory))?;
+    /// The manifest that there is. Where the log is off, it is that of an earlier one.
+    fn present_manifest(&self, engine: &Engine, place: &Place) -> Result<Manifest, String> {
+        if engine.keyspace.log.is_on() {
+            return Ok(self.manifest().clone());
         }
-        Ok(unlisted)
+        place.make_directory(engine)?;
+        Ok(place.read_manifest(engine)?.unwrap_or_default())
+    }
+
+    /// A manifest that is on disk holds from now on.
+    fn take_over(&self, manifest: &Manifest) {
+        *self.manifest() = manifest.clone();
+        *self.unlisted.lock().expect(NOBODY_PANICS) = None;
+        self.is_in_doubt.store(false, Ordering::SeqCst);
     }
 
     /// Whether there is no base yet for what is written.
     pub(super) fn is_unlisted(&self) -> bool {
         self.unlisted.lock().expect(NOBODY_PANICS).is_some()
+    }
+
+    /// Removes files that are needed no more and were kept, unless they are to be kept still.
+    pub(super) fn collect_history(&self, engine: &Engine) {
+        // A rewrite does so when it is done.
+        if engine.config.enabled(Param::AofDisableAutoGc) || engine.durability.is_rewriting() {
+            return;
+        }
+        let mut manifest = self.manifest();
+        let result =
+            Place::of(engine).and_then(|place| place.remove_history(engine, &mut manifest));
+        if let Err(problem) = result {
+            tracing::warn!("files that are needed no more could not be removed: {problem}");
+        }
     }
 
     /// Goes on with the log that was loaded, or begins one with what there is.
@@ -195,12 +216,14 @@ impl Appending {
                 tracing::info!("Opening AOF incr file {} on server start", part.name);
                 let mut file =
                     engine.durability.disk.append(&path).map_err(trouble("open", &path))?;
-                // What a server that was killed has written is about to be shown.
+                // What a server that was killed has written may not be there without power yet.
                 file.sync().map_err(trouble("bring to the disk", &path))?;
                 (file, place.length(engine, part)?)
             }
             None => (self.begin_increment(engine)?, 0),
         };
+        // Nor may the names of files that are about to be relied on.
+        place.sync(engine)?;
         self.base_bytes.store(base_bytes, Ordering::Relaxed);
         self.current_bytes.store(base_bytes + increments, Ordering::Relaxed);
         self.start(engine, file, length)
@@ -237,7 +260,7 @@ impl Appending {
         let unlisted = self.unlisted.lock().expect(NOBODY_PANICS).take();
         if let (Some(part), Ok(place)) = (unlisted, Place::of(engine)) {
             tracing::info!("Removing the temp incr aof file of {}, which has no base", part.name);
-            let _ = engine.durability.disk.remove(&place.unlisted_path(&part));
+            let _ = engine.durability.disk.remove(&place.early_path(&part));
         }
     }
 }
@@ -275,18 +298,37 @@ impl Place {
         parts.into_iter().map(|part| self.length(engine, part)).sum()
     }
 
-    /// Where an increment is that does not count yet.
-    fn unlisted_path(&self, part: &Part) -> PathBuf {
-        self.directory.join(format!("temp-{}", part.name))
+    /// How much all files have that might be of the log.
+    pub(super) fn count_bytes(&self, engine: &Engine) -> u64 {
+        let disk = &*engine.durability.disk;
+        let names = disk.list(&self.directory).unwrap_or_default();
+        let paths = names.iter().map(|name| self.directory.join(name)).chain([self.old_path()]);
+        paths.map(|path| disk.length(&path).unwrap_or(0)).sum()
     }
 
-    fn create(&self, engine: &Engine, path: &Path) -> Result<Box<dyn DiskFile>, String> {
-        let disk = &*engine.durability.disk;
-        let file = disk.create(path).map_err(trouble("create", path))?;
+    fn create_increment(
+        &self,
+        engine: &Engine,
+        manifest: &Manifest,
+    ) -> Result<(Part, Box<dyn DiskFile>), String> {
+        let part = manifest.next_increment(&self.name);
+        let path = self.directory.join(&part.name);
+        let file = engine.durability.disk.create(&path).map_err(trouble("create", &path))?;
         // The manifest that names it must not be there before it.
-        disk.sync_directory(&self.directory)
-            .map_err(trouble("bring to the disk", &self.directory))?;
-        Ok(file)
+        self.sync(engine)?;
+        Ok((part, file))
+    }
+
+    /// The same for one that counts only once it has a base: until then it has another name.
+    fn create_unlisted(
+        &self,
+        engine: &Engine,
+        manifest: &Manifest,
+    ) -> Result<(Part, Box<dyn DiskFile>), String> {
+        let part = manifest.next_increment(&self.name);
+        let path = self.early_path(&part);
+        let file = engine.durability.disk.create(&path).map_err(trouble("create", &path))?;
+        Ok((part, file))
     }
 
     /// The manifest that is there, if one is.
@@ -317,33 +359,33 @@ impl Place {
         let part = Part { name: self.name.clone(), sequence: 1 };
         let manifest = Manifest { base: Some(part), ..Manifest::default() };
         self.write_manifest(engine, &manifest)?;
-        self.move_base(engine, &manifest)?;
+        self.give_names(engine, &manifest)?;
         Ok(Some(manifest))
     }
 
-    /// Moves the first base of a log to where its manifest says it is, unless it is there.
-    pub(super) fn move_base(&self, engine: &Engine, manifest: &Manifest) -> Result<(), String> {
-        let Some(base) = &manifest.base else { return Ok(()) };
-        let disk = &*engine.durability.disk;
-        let exists = |path| disk.exists(path).map_err(trouble("look for", path));
-        let is_old = base.name == self.name;
-        let from = if is_old { self.old_path() } else { self.first_path(base) };
-        let path = self.directory.join(&base.name);
-        if exists(&path)? || !exists(&from)? {
-            return Ok(());
-        }
-        disk.rename(&from, &path).map_err(trouble("give another name to", &from))?;
-        disk.sync_directory(&self.directory)
-            .map_err(trouble("bring to the disk", &self.directory))?;
-        if is_old {
-            tracing::info!("Successfully migrated an old-style AOF into {}", path.display());
+    /// Gives the files of a manifest the names that it has for them: some have others until it is there, so that what was
+    /// begun and not gone on with is not taken for a log.
+    pub(super) fn give_names(&self, engine: &Engine, manifest: &Manifest) -> Result<(), String> {
+        for part in manifest.parts() {
+            let is_old = part.name == self.name;
+            let from = if is_old { self.old_path() } else { self.early_path(part) };
+            let (disk, path) = (&*engine.durability.disk, self.directory.join(&part.name));
+            let exists = |path| disk.exists(path).map_err(trouble("look for", path));
+            if exists(&path)? || !exists(&from)? {
+                continue;
+            }
+            disk.rename(&from, &path).map_err(trouble("give another name to", &from))?;
+            self.sync(engine)?;
+            if is_old {
+                tracing::info!("Successfully migrated an old-style AOF into {}", path.display());
+            }
         }
         Ok(())
     }
 
-    /// Where the first base is until there is a manifest: without one, the start can be made again.
-    fn first_path(&self, base: &Part) -> PathBuf {
-        self.directory.join(format!("temp-first-{}", base.name))
+    /// Where a file is until there is a manifest that names it.
+    fn early_path(&self, part: &Part) -> PathBuf {
+        self.directory.join(format!("temp-early-{}", part.name))
     }
 
     fn make_directory(&self, engine: &Engine) -> Result<(), String> {
@@ -363,15 +405,19 @@ impl Place {
         let mut manifest = Manifest::default();
         let base = manifest.next_base(&self.name, engine.config.enabled(Param::AofUseRdbPreamble));
         tracing::info!("Creating AOF base file {} on server start", base.name);
-        engine.with_all(|txn| write_base(engine, txn, &self.first_path(&base)))?;
+        engine.with_all(|txn| write_base(engine, txn, &self.early_path(&base)))?;
         manifest.base = Some(base);
-        let part = manifest.next_increment(&self.name);
-        self.create(engine, &self.directory.join(&part.name))?;
+        let (part, _) = self.create_increment(engine, &manifest)?;
         tracing::info!("Creating AOF incr file {} on server start", part.name);
         manifest.increments.push(part);
         self.write_manifest(engine, &manifest)?;
-        self.move_base(engine, &manifest)?;
+        self.give_names(engine, &manifest)?;
         Ok(manifest)
+    }
+
+    fn sync(&self, engine: &Engine) -> Result<(), String> {
+        let synced = engine.durability.disk.sync_directory(&self.directory);
+        synced.map_err(trouble("bring to the disk", &self.directory))
     }
 
     pub(super) fn write_manifest(

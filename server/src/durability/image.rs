@@ -66,7 +66,7 @@ pub(crate) async fn take(engine: &Arc<Engine>) -> Snapshot {
         }
         bytes
     };
-    let ((), bytes) = tokio::join!(job::collect(engine, pieces), gather);
+    let ((), bytes) = tokio::join!(job::collect(engine, &job, pieces), gather);
     engine.durability.end_job();
     Snapshot::complete(bytes, job.keys)
 }

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::{spawn_blocking, yield_now};
 
 use super::Outcome;
+use super::delay::linger_saving;
 use super::saving::{Draft, Manner, What, header, note_success, temporary};
 use crate::clock::Stopwatch;
 use crate::config::Param;
@@ -57,12 +58,12 @@ pub(crate) struct Job {
     pub(crate) keys: u64,
     /// How many changes there were when it began.
     changes: u64,
-    what: What,
+    pub(super) what: What,
     header: Arc<[u8]>,
     /// The number of the turn to the increment that goes on from here.
     turn: u64,
     /// Whether the log goes on from here at all.
-    is_followed: bool,
+    pub(super) is_followed: bool,
     /// Whether nobody wants it any more. Whoever gives files their names holds this.
     is_abandoned: Arc<Mutex<bool>>,
 }
@@ -85,7 +86,7 @@ impl Job {
         self.is_abandoned.lock().expect("nothing panics while it gives files their names")
     }
 
-    fn is_abandoned(&self) -> bool {
+    pub(super) fn is_abandoned(&self) -> bool {
         *self.abandoned()
     }
 }
@@ -162,7 +163,7 @@ async fn write(engine: &Arc<Engine>, job: &Job) -> Result<u64, String> {
         spawn_blocking(move || write_pieces(&engine, &path, &job, taken))
     });
     let open = pieces.clone();
-    collect(engine, pieces).await;
+    collect(engine, job, pieces).await;
     is_complete.store(true, Ordering::SeqCst);
     drop(open);
     match writing {
@@ -214,7 +215,7 @@ fn replace_base(engine: &Engine, path: &Path, job: &Job, draft: Draft<'_>) -> Re
         if *is_abandoned {
             return Err(ABANDONED.to_owned());
         }
-        appending.replace_base(engine, &complete, bytes, job.is_followed)
+        appending.replace_base(engine, job, &complete, bytes)
     });
     if result.is_err() {
         let _ = engine.durability.disk.remove(&complete);
@@ -226,18 +227,18 @@ const ABANDONED: &str = "it is not wanted any more";
 
 /// Goes through all shards in turn until the snapshot is complete, and lets requests through every so often. When
 /// nobody takes what it collects, the snapshot ends all the same.
-pub(super) async fn collect(engine: &Engine, pieces: mpsc::Sender<Vec<u8>>) {
+pub(super) async fn collect(engine: &Engine, job: &Job, pieces: mpsc::Sender<Vec<u8>>) {
     let keyspace = &engine.keyspace;
     let (mut left, mut piece): (Vec<usize>, Vec<u8>) =
         ((0..keyspace.count_shards()).collect(), Vec::new());
     while !left.is_empty() {
         let slice = Stopwatch::start();
-        let mut done = Vec::new();
+        let (mut done, mut keys) = (Vec::new(), 0);
         for &shard in &left {
             let hold = Stopwatch::start();
             let strides = keyspace.walk(shard, &|| hold.elapsed() > HOLD);
             piece.extend_from_slice(&strides.chunk.bytes);
-            engine.durability.keys_written.fetch_add(strides.chunk.keys, Ordering::Relaxed);
+            keys += strides.chunk.keys;
             if strides.is_done {
                 done.push(shard);
             }
@@ -245,6 +246,8 @@ pub(super) async fn collect(engine: &Engine, pieces: mpsc::Sender<Vec<u8>>) {
                 break;
             }
         }
+        engine.durability.keys_written.fetch_add(keys, Ordering::Relaxed);
+        linger_saving(engine, job, keys).await;
         left.retain(|shard| !done.contains(shard));
         if !left.is_empty() {
             left.rotate_left(1);

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::appending::Place;
+use super::delay::linger_loading;
 use super::manifest::Manifest;
 use super::replay::replay;
 use super::reporting::{Observer, reporting};
@@ -79,13 +80,6 @@ impl Read for Counted {
     }
 }
 
-/// Whether there may be something to load.
-pub(crate) fn has_files(engine: &Engine) -> bool {
-    // Why a file cannot be looked at is said when it is to be read.
-    let is_there = |path: PathBuf| engine.durability.disk.exists(&path).unwrap_or(true);
-    engine.config.enabled(Param::AppendOnly) || engine.snapshot_path().is_ok_and(is_there)
-}
-
 /// Loads what is there, with nobody being served but those who ask about the server, and has the log go on from there.
 /// The error is a sentence that says what to do.
 pub(crate) fn load(engine: &Arc<Engine>) -> Result<(), String> {
@@ -93,6 +87,17 @@ pub(crate) fn load(engine: &Arc<Engine>) -> Result<(), String> {
     let loaded = load_and_go_on(engine);
     engine.end_loading();
     loaded
+}
+
+/// Whether there is so much to load that people may connect meanwhile, and are to be told. Real servers do not tell it
+/// before so many bytes either.
+pub(crate) fn loads_long(engine: &Engine) -> bool {
+    const LONG_BYTES: u64 = 2 << 20;
+    let (Ok(path), disk) = (engine.snapshot_path(), &*engine.durability.disk) else { return false };
+    if !engine.config.enabled(Param::AppendOnly) {
+        return disk.length(&path).is_ok_and(|bytes| bytes >= LONG_BYTES);
+    }
+    Place::of(engine).is_ok_and(|place| place.count_bytes(engine) >= LONG_BYTES)
 }
 
 fn load_and_go_on(engine: &Arc<Engine>) -> Result<(), String> {
@@ -128,7 +133,7 @@ fn load_and_go_on(engine: &Arc<Engine>) -> Result<(), String> {
 fn find_log(engine: &Engine) -> Result<Option<Manifest>, String> {
     let (place, disk) = (Place::of(engine)?, &*engine.durability.disk);
     if let Some(manifest) = place.read_manifest(engine)? {
-        place.move_base(engine, &manifest)?;
+        place.give_names(engine, &manifest)?;
         return Ok(Some(manifest));
     }
     let names = match disk.list(&place.directory) {
@@ -195,6 +200,7 @@ pub(super) fn read_snapshot(
         Item::Entry(entry) => {
             keys += 1;
             progress.keys_loaded.store(keys, Ordering::Relaxed);
+            linger_loading(engine);
             load_entry(engine, &mut run, (now_ms, twice), entry)
         }
     });

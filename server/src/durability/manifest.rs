@@ -95,6 +95,14 @@ impl Manifest {
         self.base.iter().chain(&self.increments)
     }
 
+    /// Puts a new base, and what follows it, in place of all that there was, which is history from now on, the newest
+    /// first.
+    pub(crate) fn supersede(&mut self, base: Part, increment: Option<Part>) {
+        let newest_first = self.increments.drain(..).rev().chain(self.base.replace(base));
+        self.history.splice(..0, newest_first);
+        self.increments.extend(increment);
+    }
+
     pub(crate) fn next_base(&self, name: &str, is_snapshot: bool) -> Part {
         let sequence = self.base.as_ref().map_or(0, |base| base.sequence) + 1;
         let ending = if is_snapshot { "rdb" } else { "aof" };

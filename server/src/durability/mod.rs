@@ -5,6 +5,7 @@
 
 mod appending;
 mod check;
+mod delay;
 mod directory;
 mod image;
 mod job;
@@ -45,7 +46,7 @@ pub use check::{CheckError, CheckReport, check};
 pub use image::Snapshot;
 pub(crate) use image::{restore, take};
 pub(crate) use job::{Job, Kind, run_jobs};
-pub(crate) use load::{Progress, has_files, load};
+pub(crate) use load::{Progress, load, loads_long};
 pub(crate) use reload::Reload;
 pub use reporting::Loading;
 pub(crate) use reporting::Observer;
@@ -241,6 +242,25 @@ impl Engine {
         act(&mut Run::new(&self.keyspace).lock_all(scope))
     }
 
+    /// The same once no script is in the middle of something, whose half is no state to be saved. A script has more
+    /// locked than shards, too: whoever holds these does not wait for it.
+    fn with_all_alone<R>(&self, act: impl FnOnce(&mut Txn<'_>) -> R) -> Result<R, String> {
+        const PATIENCE: Duration = Duration::from_secs(5);
+        const LOOK_AGAIN: Duration = Duration::from_millis(1);
+        let (watch, mut act) = (Stopwatch::start(), Some(act));
+        while watch.elapsed() < PATIENCE {
+            let done = self.with_all(|txn| {
+                let is_alone = !self.scripts.running.is_away();
+                act.take_if(|_| is_alone).map(|act| act(txn))
+            });
+            if let Some(result) = done {
+                return Ok(result);
+            }
+            std::thread::park_timeout(LOOK_AGAIN);
+        }
+        Err("a script runs and does not come to its end".to_owned())
+    }
+
     /// Turns the log on or off, as the configuration says now.
     fn switch_log(self: &Arc<Self>) {
         let wanted = self.config.enabled(Param::AppendOnly);
@@ -269,7 +289,7 @@ impl Engine {
     /// Begins a log while the server runs: it counts once what there is now has been written as its base.
     fn begin_log(self: &Arc<Self>) -> Result<(), String> {
         let file = self.durability.appending.begin_unlisted(self)?;
-        self.with_all(|txn| {
+        self.with_all_alone(|txn| {
             self.durability.appending.start(self, file, 0)?;
             if self.durability.is_busy() {
                 self.durability.state().is_rewrite_scheduled = true;
@@ -277,7 +297,7 @@ impl Engine {
                 job::begin_base(self, txn);
             }
             Ok(())
-        })
+        })?
     }
 
     /// Whether the log is to be rewritten without anybody asking for it: it has grown, or is in doubt.
@@ -371,12 +391,7 @@ impl Engine {
         if self.saves(AtEnd::AsConfigured) {
             self.outwait_script();
         }
-        self.with_all(|txn| {
-            let changes = txn.counters().changes;
-            let is_saved = self.durability.state().saved_changes == changes;
-            let at_end = if is_saved { AtEnd::Unsaved } else { AtEnd::AsConfigured };
-            self.settle_at_end(txn, at_end)
-        })
+        self.with_all(|txn| self.settle_at_end(txn, AtEnd::AsConfigured))
     }
 
     /// Brings to disk what is to be there when the server ends; all shards are held. From then on nobody hears of
@@ -503,7 +518,9 @@ impl Engine {
     /// Has what has changed take effect. Nothing may be locked.
     #[cold]
     pub(crate) fn follow_parameters(self: &Arc<Self>) {
-        if !self.durability.has_changed.swap(false, Ordering::SeqCst) {
+        // They are looked at again a few times a second.
+        let is_away = self.scripts.running.is_away();
+        if is_away || !self.durability.has_changed.swap(false, Ordering::SeqCst) {
             return;
         }
         let changed = std::mem::take(&mut *self.durability.changed());
@@ -520,6 +537,7 @@ impl Engine {
                 self.keyspace.forget_candidates();
                 self.tend_memory();
             }
+            "aof-disable-auto-gc" => self.durability.appending.collect_history(self),
             "maxmemory-clients" => self.limit_clients(),
             "appendfsync" if self.keyspace.log.is_on() => {
                 let policy = writer::Policy::of(self);

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use super::appending::Place;
 use super::load::{Twice, load_snapshot, open};
+use super::replay::replay;
 use super::saving::save_now;
-use crate::engine::Engine;
+use crate::engine::{Bar, Engine};
 use crate::error::Error;
 use crate::execute::Call;
 use crate::journal::rdb;
@@ -44,6 +46,32 @@ impl Call<'_> {
             tracing::error!("{problem}");
             NOT_LOADED
         })
+    }
+}
+
+impl Call<'_> {
+    /// Loads the log again, in place of what there is. If that fails the server fails, as part of it is all that there
+    /// would be to serve. The error is a sentence.
+    pub(crate) fn reload_log(&mut self) -> Result<(), String> {
+        let engine = self.engine;
+        if engine.keyspace.log.is_on() && engine.durability.appending.is_unlisted() {
+            return Err("the log has no base yet".to_owned());
+        }
+        engine.keyspace.log.flush(|| engine.is_running() && !engine.bars.has(Bar::Unlogged));
+        let place = Place::of(engine)?;
+        let manifest = place.read_manifest(engine)?.ok_or("there is no log")?;
+        let total = place.total(engine, manifest.parts())?;
+        self.txn.flush_all();
+        engine.forget_libraries();
+        self.session.home.make_way();
+        let loaded = engine.scripts.running.aside(&mut self.txn, || {
+            engine.begin_loading(total);
+            let loaded = replay(engine, &manifest);
+            engine.end_loading();
+            loaded
+        });
+        engine.durability.state().saved_changes = self.txn.counters().changes;
+        loaded.inspect_err(|problem| engine.fail(problem))
     }
 }
 

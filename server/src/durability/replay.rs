@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use super::appending::Place;
+use super::delay::linger_loading;
 use super::load::{Expired, Twice, open, read_snapshot};
 use super::manifest::{Manifest, Part};
 use super::saving::trouble;
@@ -29,8 +30,8 @@ pub(super) fn replay(engine: &Engine, manifest: &Manifest) -> Result<(), String>
         let exists = engine.durability.disk.exists(&path);
         if !exists.map_err(trouble("look for", &path))? {
             return Err(format!(
-                "the manifest names {}, and there is no such file: No such file or directory. Put it back, or take it \
-                 out of the manifest if what it had may be lost",
+                "{} is in the manifest, but there is No such file or directory. Put it back, or take it out of the \
+                 manifest if what it had may be lost",
                 path.display()
             ));
         }
@@ -139,6 +140,7 @@ impl<'e> Replay<'e> {
                     let args = Args::new(window.rest(), &spans, &[]);
                     self.execute(args, offset)?;
                     window.consume(count);
+                    linger_loading(self.engine);
                     progress.commands_loaded.fetch_add(1, Ordering::Relaxed);
                 }
             }

@@ -76,14 +76,14 @@ impl Drop for End<'_> {
 }
 
 fn report(engine: &Engine, is_over: &AtomicBool) {
-    let (began, mut logged) = (Stopwatch::start(), Duration::ZERO);
+    let (began, mut logs_at) = (Stopwatch::start(), LOG_EVERY);
     while !is_over.load(Ordering::SeqCst) {
         let loading = loading(engine, began.elapsed());
         if let Some(observer) = &*engine.durability.progress.observer() {
             observer(&loading);
         }
-        if loading.elapsed.saturating_sub(logged) >= LOG_EVERY {
-            logged = loading.elapsed;
+        if loading.elapsed >= logs_at {
+            logs_at = loading.elapsed + LOG_EVERY;
             tracing::info!("Loading: {loading}");
         }
         thread::park_timeout(LOOK_EVERY);

@@ -9,7 +9,7 @@ use crate::config::Param;
 use crate::engine::{Bar, Engine};
 use crate::journal::crc64::crc64;
 use crate::journal::disk::{Disk, DiskFile};
-use crate::journal::effects::write_command;
+use crate::journal::effects::{write_command, write_time};
 use crate::journal::rdb::{Form, Header, Size, trailer};
 use crate::keyspace::Txn;
 
@@ -155,6 +155,9 @@ impl What {
 pub(super) fn header(engine: &Engine, what: What, sizes: &[Size], used_memory: usize) -> Vec<u8> {
     let (mut bytes, libraries) = (Vec::new(), engine.scripts.library_codes());
     if what == What::Commands {
+        if engine.config.enabled(Param::AofTimestampEnabled) {
+            write_time(&mut bytes, engine.clock.now_ms() / 1000);
+        }
         for code in &libraries {
             write_command(&mut bytes, [&b"FUNCTION"[..], b"LOAD", code].into_iter());
         }

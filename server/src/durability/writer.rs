@@ -14,6 +14,7 @@ use crate::clock::Stopwatch;
 use crate::config::Param;
 use crate::engine::{Bar, Engine};
 use crate::journal::disk::DiskFile;
+use crate::journal::effects::write_time;
 use crate::journal::log::{Batch, Piece};
 
 /// How fast the log is written, and what is waited for.
@@ -71,6 +72,10 @@ pub(super) struct Writer {
     last_sync: Stopwatch,
     /// How many waited for the disk the last time.
     last_waiting: usize,
+    /// Whether somebody waits for the disk, whenever it would be its time.
+    is_urgent: bool,
+    /// The last time that was put into the log, in seconds since 1970.
+    stamped_s: i64,
     has_failed: bool,
 }
 
@@ -87,6 +92,8 @@ impl Writer {
             synced: at,
             last_sync: Stopwatch::start(),
             last_waiting: 0,
+            is_urgent: false,
+            stamped_s: 0,
             has_failed: false,
         }
     }
@@ -129,6 +136,7 @@ impl Writer {
 
     fn accept(&mut self, batch: Batch) {
         self.pending.extend(batch.pieces);
+        self.is_urgent |= batch.is_urgent;
         self.taken = batch.end;
     }
 
@@ -149,14 +157,31 @@ impl Writer {
     }
 
     fn write(&mut self) -> Result<(), String> {
+        self.appending().dawdle();
         while let Some(piece) = self.pending.pop_front() {
             match piece {
-                Piece::Bytes(bytes) => self.write_bytes(bytes)?,
+                Piece::Bytes(bytes) => {
+                    let bytes = self.stamp(bytes);
+                    self.write_bytes(bytes)?;
+                }
                 Piece::Turn(number) => self.turn(number)?,
             }
         }
         self.written = self.taken;
         Ok(())
+    }
+
+    /// A piece with the time ahead of it, where times are wanted and another second has begun.
+    fn stamp(&mut self, bytes: Vec<u8>) -> Vec<u8> {
+        let now_s = self.engine.clock.now_ms() / 1000;
+        if !self.engine.config.enabled(Param::AofTimestampEnabled) || now_s == self.stamped_s {
+            return bytes;
+        }
+        self.stamped_s = now_s;
+        let mut stamped = Vec::new();
+        write_time(&mut stamped, now_s);
+        stamped.extend(bytes);
+        stamped
     }
 
     /// Writes a piece as a whole. What got into the file of one that did not fit is taken away again.
@@ -201,7 +226,7 @@ impl Writer {
             Policy::EverySecond => self.last_sync.elapsed() >= self.pace().sync_every,
             Policy::Never => false,
         };
-        if is_open && (is_due || is_last) {
+        if is_open && (is_due || is_last || std::mem::take(&mut self.is_urgent)) {
             self.sync()?;
         } else if !is_last && is_open && Policy::of(&self.engine) != Policy::Always {
             std::thread::park_timeout(self.pace().linger);

@@ -88,6 +88,11 @@ pub(crate) fn write_select(output: &mut Vec<u8>, database: usize) {
     write_command(output, [&b"SELECT"[..], &room[start..]].into_iter());
 }
 
+/// A remark that tells when what follows it was done.
+pub(crate) fn write_time(output: &mut Vec<u8>, time_s: i64) {
+    output.extend_from_slice(format!("#TS:{time_s}\r\n").as_bytes());
+}
+
 /// A command in the form in which clients send it.
 pub(crate) fn write_command<'w>(
     output: &mut Vec<u8>,

@@ -3,6 +3,10 @@
 //! Calls are counted, so that each of them can be the one that fails. What has not been brought to the disk is known
 //! for each file and each name: [`FaultyDisk::without_power`] says what may be left of it. Nothing here knows what the
 //! files are for.
+#![cfg_attr(
+    not(test),
+    allow(dead_code, reason = "what uses it to load files has no need of faults")
+)]
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -403,6 +407,7 @@ impl Disk for FaultyDisk {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let content = &mut self.begin(Call::Rename)?.content;
         let node = content.node(from)?;
+        to.parent().map_or(Ok(Node::Directory), |parent| content.node(parent))?;
         content.change(vec![(from.to_path_buf(), None), (to.to_path_buf(), Some(node))]);
         Ok(())
     }

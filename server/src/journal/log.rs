@@ -28,6 +28,7 @@ pub(crate) struct Log {
     advanced: Condvar,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is set by somebody else, at any time")]
 #[derive(Debug, Default)]
 struct Tail {
     pieces: Vec<Piece>,
@@ -40,6 +41,8 @@ struct Tail {
     is_awaited: bool,
     /// Whether the writer is to look around even if there is nothing to write.
     is_nudged: bool,
+    /// Whether somebody waits until all of it is on the disk.
+    is_urgent: bool,
     is_closed: bool,
 }
 
@@ -56,6 +59,7 @@ pub(crate) struct Batch {
     pub(crate) pieces: Vec<Piece>,
     /// The position at its end.
     pub(crate) end: u64,
+    pub(crate) is_urgent: bool,
     pub(crate) is_last: bool,
 }
 
@@ -158,6 +162,15 @@ impl Log {
         self.filled.notify_one();
     }
 
+    /// Has everything that has been added brought to the disk, and returns once it is there, or nobody can say any more.
+    pub(crate) fn flush(&self, goes_on: impl Fn() -> bool) {
+        if self.is_on() {
+            self.tail().is_urgent = true;
+            self.filled.notify_one();
+            self.wait_written(self.appended(), goes_on);
+        }
+    }
+
     /// The position of all that has been added.
     pub(crate) fn appended(&self) -> u64 {
         self.appended.load(Ordering::SeqCst)
@@ -174,6 +187,7 @@ impl Log {
         if tail.pieces.is_empty()
             && !tail.is_closed
             && !tail.is_nudged
+            && !tail.is_urgent
             && wait != Some(Duration::ZERO)
         {
             tail.is_awaited = true;
@@ -184,7 +198,12 @@ impl Log {
             tail.is_awaited = false;
         }
         tail.is_nudged = false;
-        Batch { pieces: mem::take(&mut tail.pieces), end: self.appended(), is_last: tail.is_closed }
+        Batch {
+            pieces: mem::take(&mut tail.pieces),
+            end: self.appended(),
+            is_urgent: mem::take(&mut tail.is_urgent),
+            is_last: tail.is_closed,
+        }
     }
 
     /// Gives an emptied piece back to be filled again.
@@ -229,9 +248,13 @@ impl Log {
 
     /// Returns once everything up to a position is on disk, or nobody can say any more.
     pub(crate) fn wait_durable(&self, position: u64, goes_on: impl Fn() -> bool) {
+        self.wait_written(position, || self.is_strict() && goes_on());
+    }
+
+    fn wait_written(&self, position: u64, goes_on: impl Fn() -> bool) {
         const LOOK_AGAIN: Duration = Duration::from_millis(50);
         let mut waiting = self.waiting();
-        while self.is_strict() && self.durable.load(Ordering::SeqCst) < position && goes_on() {
+        while self.durable.load(Ordering::SeqCst) < position && goes_on() {
             waiting = self.advanced.wait_timeout(waiting, LOOK_AGAIN).expect(NOBODY_PANICS).0;
         }
     }

@@ -5,7 +5,7 @@ pub(crate) mod crc64;
 pub(crate) mod damage;
 pub(crate) mod disk;
 pub(crate) mod effects;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod faulty;
 mod foreign;
 pub(crate) mod libraries;

@@ -78,6 +78,16 @@ pub(crate) enum Restored<'p> {
 impl<'p> Restored<'p> {
     pub(crate) fn parse(payload: &'p [u8]) -> Result<Self, PayloadError> {
         verify_footer(payload).ok_or(PayloadError::Footer)?;
+        Self::read_body(payload)
+    }
+
+    /// The same where the checksum may be wrong.
+    pub(crate) fn parse_unchecked(payload: &'p [u8]) -> Result<Self, PayloadError> {
+        split_footer(payload).ok_or(PayloadError::Footer)?;
+        Self::read_body(payload)
+    }
+
+    fn read_body(payload: &'p [u8]) -> Result<Self, PayloadError> {
         // Redis reads the value from the payload as a whole: bytes after it are ignored, and a
         // value that runs into the footer is taken.
         let mut reader = Reader::new(payload);
@@ -126,10 +136,16 @@ fn is_value_type(number: u8) -> bool {
 /// What stands before the footer, if that is right.
 pub(super) fn verify_footer(payload: &[u8]) -> Option<&[u8]> {
     let (checked, checksum) = payload.split_last_chunk::<CHECKSUM_LEN>()?;
+    let is_right = crc64(0, checked) == u64::from_le_bytes(*checksum);
+    split_footer(payload).filter(|_| is_right)
+}
+
+/// What stands before the footer, if that is of a version that is known.
+fn split_footer(payload: &[u8]) -> Option<&[u8]> {
+    let (checked, _) = payload.split_last_chunk::<CHECKSUM_LEN>()?;
     let (body, version) = checked.split_last_chunk::<VERSION_LEN>()?;
     let version = u16::from_le_bytes(*version);
-    let known = version <= NEWEST_REDIS_VERSION || version == VALKEY_VERSION;
-    (known && crc64(0, checked) == u64::from_le_bytes(*checksum)).then_some(body)
+    (version <= NEWEST_REDIS_VERSION || version == VALKEY_VERSION).then_some(body)
 }
 
 /// Takes an encoded value apart. `None` means that the bytes are not what they should be.

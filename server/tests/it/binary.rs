@@ -41,6 +41,10 @@ pub(super) struct Running(Child);
 impl Running {
     /// Starts it, and returns once it says that it listens on so many addresses.
     pub(super) fn start(command: &mut Command, addresses: usize) -> Running {
+        if !command.get_envs().any(|(name, _)| name == "REDLET_DEFAULTS") {
+            // The directory that tests are started in is nobody's to write in.
+            command.env("REDLET_DEFAULTS", "--save");
+        }
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("redlet was built");
         let mut output = BufReader::new(child.stdout.take().expect("it is piped"));
@@ -59,6 +63,10 @@ impl Running {
 
     pub(super) fn with(arguments: &[&str]) -> Running {
         Running::start(redlet().args(arguments), 1)
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.0.id()
     }
 
     fn signal(&self, name: &str) {
@@ -87,7 +95,7 @@ impl Drop for Running {
 }
 
 /// Sends a line and reads the reply.
-fn call(mut stream: impl Read + Write, line: &str) -> String {
+pub(super) fn call(mut stream: impl Read + Write, line: &str) -> String {
     stream.write_all(format!("{line}\r\n").as_bytes()).expect("the server reads");
     let mut received = Vec::new();
     loop {
@@ -102,7 +110,7 @@ fn call(mut stream: impl Read + Write, line: &str) -> String {
     }
 }
 
-fn on_port(port: u16) -> TcpStream {
+pub(super) fn on_port(port: u16) -> TcpStream {
     TcpStream::connect(("127.0.0.1", port)).expect("the server accepts")
 }
 
@@ -153,6 +161,9 @@ fn what_it_cannot_do_it_says_in_one_sentence() {
         (&["--port", "0", "--unixsocket", "/no/such/directory/s"], &["/no/such/directory/s"]),
         (&["--port", "0", "--logfile", "/no/such/directory/l"], &["/no/such/directory/l"]),
         (&["--tls-port", "6380"], &["tls-port", "plain TCP"]),
+        (&["--appendonly", "maybe"], &["appendonly", "yes or no"]),
+        (&["--dir", "/proc", "--appendonly", "yes"], &["/proc", "write", "another 'dir'"]),
+        (&["--dir", "/proc", "--save", "900", "1"], &["/proc", "write", "another 'dir'"]),
         (&["--bind", "203.0.113.7"], &["203.0.113.7", "--bind"]),
     ] {
         let output = run(arguments);

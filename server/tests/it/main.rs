@@ -9,6 +9,9 @@ mod support;
 #[cfg(feature = "cli")]
 mod binary;
 mod blocking;
+#[cfg(feature = "cli")]
+mod checking;
+mod durability;
 mod embed;
 mod files;
 mod hostile;

@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use checks::client::CheckedClient;
 use checks::wire::encode;
-use checks::{Choices, configuration, glob, grammar, payload, stream_ids, streams, values, wire};
+use checks::{
+    Choices, configuration, files, glob, grammar, payload, stream_ids, streams, traffic, values,
+    wire,
+};
 use random::Random;
 
 /// The variable that names the one case to run.
@@ -199,6 +202,49 @@ fn whatever_is_restored_is_a_stream_like_any_other() {
             }
             streams::check_value(&mut client, &value, random);
         }
+    });
+}
+
+#[test]
+fn whatever_is_restored_stands_all_commands() {
+    run("whatever_is_restored_stands_all_commands", 600, |random| {
+        let mut client = CheckedClient::with_debug();
+        let values = traffic::values(&mut client);
+        for _ in 0..10 {
+            let mut value = random.pick(&values).clone();
+            random.mutate(&mut value, &[b"\x81", b"\xff", b"\0", b"\x80\xff\xff\xff\xff"]);
+            traffic::check(&mut client, &value, random);
+        }
+    });
+}
+
+#[test]
+fn a_snapshot_is_refused_or_loaded() {
+    let whole = files::snapshot();
+    run("a_snapshot_is_refused_or_loaded", 2_000, |random| {
+        let mut bytes = whole.clone();
+        random.mutate(&mut bytes, &[b"\xfe", b"\xff", b"\xfa", b"\xc3", b"\x80\xff\xff\xff\xff"]);
+        // Most are without a checksum, or nothing would be looked at but that.
+        let end = bytes.len().saturating_sub(8);
+        if !random.once_in(8) {
+            bytes[end..].fill(0);
+        }
+        files::check_snapshot(&bytes);
+    });
+}
+
+#[test]
+fn a_log_is_refused_or_loaded() {
+    let whole = files::log();
+    run("a_log_is_refused_or_loaded", 2_000, |random| {
+        let mut bytes = whole.clone();
+        if random.once_in(2) {
+            let request = encode(&grammar::request(random));
+            let at = random.below(bytes.len() + 1);
+            bytes.splice(at..at, request);
+        }
+        random.mutate(&mut bytes, TOKENS);
+        files::check_log(&bytes);
     });
 }
 

@@ -64,8 +64,8 @@ impl CheckReport {
                 copy_of(file, contents)
             }
             _ if damage.is_foreign => Remedy::None(format!(
-                "Nothing is wrong with {}, and there is nothing to repair: it needs a server that has what is in it. There, \
-                 delete what redlet does not have, and write the file anew",
+                "Nothing was found in {} that a repair could mend: it wants a server that has what is in it. There, delete \
+                 what redlet does not have, and write the file anew",
                 file.path.display()
             )),
             (Some(_), None) if file.role == Role::Single => {
@@ -179,10 +179,9 @@ fn cut(file: &Examined, at: u64) -> Result<String, CheckError> {
     let _lock = directory::hold_for_repair(path).map_err(CheckError)?;
     ensure_unchanged(file)?;
     let lost = loss(file, at);
-    let backup = free_name(path);
-    write(&backup, Source::of(path)?, std::slice::from_ref(&(0..file.bytes)))?
-        .publish(&backup)
-        .map_err(CheckError)?;
+    let (backup, all) = (free_name(path), 0..file.bytes);
+    let copy = write(&backup, Source::of(path)?, std::slice::from_ref(&all))?;
+    copy.publish(&backup).map_err(CheckError)?;
     let truncated = RealDisk.append(path).and_then(|mut file| {
         file.truncate(at)?;
         file.sync()
@@ -197,12 +196,15 @@ fn cut(file: &Examined, at: u64) -> Result<String, CheckError> {
 
 /// The first name for a copy that nothing has.
 fn free_name(path: &Path) -> PathBuf {
-    let named = |number: u32| {
+    let mut number = 0_u32;
+    loop {
         let mut name = path.as_os_str().to_owned();
         name.push(if number == 0 { ".bak".to_owned() } else { format!(".bak{number}") });
-        PathBuf::from(name)
-    };
-    (0..u32::MAX).map(named).find(|name| !name.exists()).expect("some number is free")
+        if !Path::new(&name).exists() {
+            return name.into();
+        }
+        number += 1;
+    }
 }
 
 /// A server that still writes would have its file cut under its hands.

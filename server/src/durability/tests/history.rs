@@ -6,6 +6,9 @@ use crate::keyspace::Entry;
 use crate::value::ValueRef;
 use crate::value::string::LONGEST_INTEGER;
 
+/// What expires before this time does so while steps are done: whether it is there is not looked at.
+const HORIZON_MS: i64 = 1_701_000_000_000;
+
 /// Everything that a server has, in a form that does not depend on how it is stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Everything(Vec<String>);
@@ -18,11 +21,26 @@ impl Everything {
         engine.with_all(|txn| {
             for database in 0..engine.keyspace.databases() {
                 txn.select(database);
-                txn.for_each(|entry| lines.push(told(database, entry)));
+                txn.for_each(|entry| {
+                    if entry.deadline_ms().is_none_or(|deadline_ms| deadline_ms > HORIZON_MS) {
+                        lines.push(told(database, entry));
+                    }
+                });
             }
         });
         lines.sort_unstable();
         Everything(lines)
+    }
+
+    fn differences(&self, found: &Self) -> String {
+        let missing = self.0.iter().filter(|line| !found.0.contains(line));
+        let foreign = found.0.iter().filter(|line| !self.0.contains(line));
+        let shown = |line: &String| line.chars().take(300).collect::<String>();
+        format!(
+            "missing: {:?}, foreign: {:?}",
+            missing.map(shown).collect::<Vec<_>>(),
+            foreign.map(shown).collect::<Vec<_>>()
+        )
     }
 }
 
@@ -102,13 +120,12 @@ impl History {
         let earlier = self.points.iter().position(|point| point.everything == *found);
         Err(match earlier {
             Some(index) => {
-                format!(
-                    "it is as after step {index} of {}; promised was {least}: {found:?} {:?}",
-                    self.last(),
-                    self.points[least]
-                )
+                format!("it is as after step {index} of {}; promised was {least}", self.last())
             }
-            None => format!("it was never so: {found:#?}, and last {:#?}", self.points.last()),
+            None => format!(
+                "it was never so; {}",
+                self.points[self.last()].everything.differences(found)
+            ),
         })
     }
 }

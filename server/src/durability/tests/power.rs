@@ -1,12 +1,12 @@
 //! Losing power at every call of the disk.
 
-use super::faults::{LOG_STEPS, SNAPSHOT_STEPS};
+use super::faults::{LATER_STEPS, LOG_STEPS, SNAPSHOT_STEPS};
 use super::history::End;
 use super::world::{DIRECTORY, Keeping, Outcome, World, found_on};
 use crate::journal::faulty::FaultyDisk;
 
 /// How many ways to lose what is not on the disk are tried at each call.
-const WAYS: usize = 6;
+const WAYS: usize = 4;
 
 fn lose_power_at_every_call(keeping: Keeping, steps: &[&str]) {
     let disk = FaultyDisk::new(DIRECTORY);
@@ -46,6 +46,11 @@ fn a_log_that_is_always_synced_loses_nothing_with_the_power() {
 fn a_log_loses_with_the_power_what_was_not_synced() {
     lose_power_at_every_call(Keeping::Log("everysec"), LOG_STEPS);
     lose_power_at_every_call(Keeping::Log("no"), LOG_STEPS);
+}
+
+#[test]
+fn a_log_that_is_turned_on_counts_once_it_has_a_base() {
+    lose_power_at_every_call(Keeping::LogLater("always"), LATER_STEPS);
 }
 
 #[test]

@@ -33,6 +33,15 @@ pub(super) enum Keeping {
     Snapshots,
     /// With this value of `appendfsync`.
     Log(&'static str),
+    /// The same, once it has been turned on while the server runs.
+    LogLater(&'static str),
+}
+
+impl Keeping {
+    /// What holds for the next server.
+    fn afterwards(self) -> Self {
+        if let Keeping::LogLater(policy) = self { Keeping::Log(policy) } else { self }
+    }
 }
 
 pub(super) struct World {
@@ -64,9 +73,9 @@ pub(super) fn config(keeping: Keeping) -> Config {
     set("databases", "3");
     match keeping {
         Keeping::Snapshots => set("save", "60 3"),
-        Keeping::Log(policy) => {
+        Keeping::Log(policy) | Keeping::LogLater(policy) => {
             set("save", "");
-            set("appendonly", "yes");
+            set("appendonly", if matches!(keeping, Keeping::Log(_)) { "yes" } else { "no" });
             set("appendfsync", policy);
             set("auto-aof-rewrite-min-size", "8kb");
         }
@@ -114,6 +123,7 @@ impl World {
                 Outcome::Done
             }
             _ if line == "@job" => Outcome::Done,
+            _ if line == "@log" => self.begin_log(),
             _ => self.call_all(line),
         };
         self.history.add(Everything::of(&self.engine), calls);
@@ -129,6 +139,13 @@ impl World {
             self.run_job();
         }
         if self.engine.has_failed() { Outcome::Failed } else { outcome }
+    }
+
+    /// Turns the log on, unless it is.
+    fn begin_log(&mut self) -> Outcome {
+        self.engine.config.set_at_start("appendonly", &["yes"]).expect("it is a parameter");
+        self.engine.switch_log();
+        Outcome::Done
     }
 
     fn call_all(&mut self, line: &str) -> Outcome {
@@ -150,8 +167,9 @@ impl World {
         while log.is_on() && !log.is_idle() && !self.engine.has_failed() {
             sleep(Duration::from_micros(20));
         }
-        let Keeping::Log(policy) = self.keeping else { return };
-        if !self.engine.has_failed() && !self.engine.bars.has(Bar::Unlogged) {
+        let (Keeping::Log(policy) | Keeping::LogLater(policy)) = self.keeping else { return };
+        let has_log = log.is_on() && !self.engine.durability.appending.is_unlisted();
+        if has_log && !self.engine.has_failed() && !self.engine.bars.has(Bar::Unlogged) {
             let is_lasting = policy != "no";
             let is_synced = log.durable() >= log.appended();
             assert!(!is_lasting || is_synced, "nothing is wrong, and not all is on the disk");
@@ -182,7 +200,7 @@ impl World {
         const TRIES: usize = 400;
         for _ in 0..TRIES {
             self.settle();
-            if !self.engine.bars.any() {
+            if !self.engine.bars.any() && !self.engine.durability.appending.is_unlisted() {
                 return;
             }
             self.engine.clock.advance(Duration::from_secs(6));
@@ -195,12 +213,14 @@ impl World {
 
     /// The server is killed, and another one starts on what it has left.
     pub(super) fn restart(&mut self) {
-        let disk = self.disk.survive();
+        let mut disk = self.disk.survive();
         self.bury();
+        self.keeping = self.keeping.afterwards();
         let clock = self.engine.clock.clone();
         let started = start(&disk, self.keeping, clock.clone()).or_else(|reason| {
             assert!(names_a_file(&reason), "which file is it? {reason}");
             disk.heal();
+            disk = disk.survive();
             start(&disk, self.keeping, clock)
         });
         let engine = started.unwrap_or_else(|reason| panic!("the disk is well: {reason}"));
@@ -244,7 +264,7 @@ pub(super) fn names_a_file(reason: &str) -> bool {
 
 /// What a server finds that starts on a disk. It goes on from there: the next one finds what it has done.
 pub(super) fn found_on(disk: &FaultyDisk, keeping: Keeping) -> Result<Everything, String> {
-    let mut world = World::start(disk.clone(), keeping)?;
+    let mut world = World::start(disk.clone(), keeping.afterwards())?;
     let found = Everything::of(&world.engine);
     assert_eq!(world.step("MULTI; SET left later; SET right later; EXEC"), Outcome::Done);
     if keeping == Keeping::Snapshots {

@@ -157,8 +157,8 @@ fn read_version(window: &mut Window) -> Result<Version, Damage> {
         return Err(Damage::foreign(
             offset,
             format!(
-                "the file is of RDB version {digits}, and versions up to \
-                 {NEWEST_REDIS_VERSION} and {NEWEST_VALKEY_VERSION} can be read"
+                "Can't handle RDB format version {digits}, only those up to {NEWEST_REDIS_VERSION}, and \
+                 {NEWEST_VALKEY_VERSION}"
             ),
         ));
     };
@@ -380,7 +380,7 @@ fn check(window: &mut Window) -> Result<(), Damage> {
     if written != 0 && written != computed {
         return Err(Damage::at(
             offset,
-            format!("the checksum is {written:016x} and should be {computed:016x}"),
+            format!("RDB CRC error: the checksum is {written:016x} and should be {computed:016x}"),
         ));
     }
     window.consume(CHECKSUM_BYTES);

@@ -8,7 +8,7 @@ use super::replies;
 use super::wire::encode;
 
 /// Keys of every kind that there is when a client connects.
-const FIRST_REQUESTS: &[&[&str]] = &[
+pub const FIRST_REQUESTS: &[&[&str]] = &[
     &["SET", "integer", "42"],
     &["SET", "short", "some text"],
     &["SET", "12", "-9223372036854775808"],
@@ -64,14 +64,17 @@ impl CheckedClient {
         for (name, value) in small.iter().chain(parameters) {
             config.set_at_start(name, &[*value]).expect("the parameter is valid");
         }
-        let engine = Engine::new(config);
-        let (session, other) = (engine.connect(), engine.connect());
-        let mut client =
-            Self { engine, session, hearing: Hearing::All, tracks: false, _other: other };
+        let mut client = Self::of(Engine::new(config));
         for request in FIRST_REQUESTS {
             client.call(request);
         }
         client
+    }
+
+    /// One of a server with whatever keys it has.
+    pub fn of(engine: Engine) -> Self {
+        let (session, other) = (engine.connect(), engine.connect());
+        Self { engine, session, hearing: Hearing::All, tracks: false, _other: other }
     }
 
     /// Sends one request and gives what came back.

@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod configuration;
+pub mod files;
 pub mod glob;
 pub mod grammar;
 pub mod payload;
@@ -16,6 +17,7 @@ pub mod replies;
 pub mod stream_format;
 pub mod stream_ids;
 pub mod streams;
+pub mod traffic;
 pub mod values;
 pub mod wire;
 
