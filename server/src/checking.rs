@@ -49,11 +49,11 @@ impl Checking {
             return Ok(());
         }
         if !self.fixes {
-            return Err(format!("{shown} would not be loaded"));
+            return Err(format!("not all of {shown} can be loaded"));
         }
         report
             .remedy()
-            .map_err(|_| format!("{shown} would not be loaded, and --fix changes nothing"))?;
+            .map_err(|_| format!("not all of {shown} can be loaded, and --fix changes nothing"))?;
         if !is_agreed() {
             return Err(format!("{shown} was not changed"));
         }

@@ -178,3 +178,25 @@ impl DiskFile for File {
         self.seek(SeekFrom::Start(length)).map(drop)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_a_truncation_is_written_where_that_was() {
+        let name = format!("redlet-disk-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let mut created = RealDisk.create(&path).unwrap();
+        created.write_all(b"whole half").unwrap();
+        created.truncate(6).unwrap();
+        created.write_all(b"again").unwrap();
+        let mut continued = RealDisk.append(&path).unwrap();
+        continued.truncate(8).unwrap();
+        continued.write_all(b"!").unwrap();
+        let found = fs::read(&path).unwrap();
+        RealDisk.remove(&path).unwrap();
+        assert_eq!(found, b"whole ag!");
+        assert!(!RealDisk.exists(&path).unwrap());
+    }
+}

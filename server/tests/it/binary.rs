@@ -27,7 +27,7 @@ pub(super) fn free_port() -> u16 {
 /// The program, with nothing that it would leave where the tests are run.
 fn redlet() -> Command {
     let mut command = Command::new(REDLET);
-    command.env("REDLET_DEFAULTS", "--save ''");
+    command.env("REDLET_DEFAULTS", "--save");
     command
 }
 

@@ -26,7 +26,7 @@ const DEBUGGED: [(&str, &str); 1] = [("enable-debug-command", "yes")];
 
 /// Has a server execute commands, and ends it.
 async fn leave(directory: &Path, parameters: &[(&str, &str)], commands: &[&str]) {
-    let server = server_in(directory, parameters).await.unwrap();
+    let server = server_in(directory, parameters).await.expect("the directory is whole");
     let mut client = Wire::memory(&server);
     for command in commands {
         let reply = client.call(command).await;
@@ -61,8 +61,8 @@ async fn log(scratch: &Scratch) -> (PathBuf, PathBuf) {
 }
 
 fn append(path: &Path, bytes: &[u8]) {
-    let all = [std::fs::read(path).unwrap(), bytes.to_vec()].concat();
-    std::fs::write(path, all).unwrap();
+    let all = [std::fs::read(path).expect("the file is there"), bytes.to_vec()].concat();
+    std::fs::write(path, all).expect("the file can be written");
 }
 
 fn assert_says(report: &CheckReport, words: &[&str]) {

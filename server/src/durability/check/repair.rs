@@ -309,7 +309,7 @@ mod tests {
             ("", 0),
             ("*1\r\n$4\r\nPING\r\n", 1),
             ("*1\r\n$4\r\nPING\r\n*1\r\n", 2),
-            ("rest of a word\r\n*2\r\n$3\r\nGET\r\n$2\r\n*1\r\n", 1),
+            ("rest of a word\r\n*2\r\n$3\r\nGET\r\n$2\r\n*1\r\n*", 1),
             ("!!!", 0),
         ] {
             assert_eq!(count_heads(text.as_bytes()).unwrap(), expected, "{text:?}");

@@ -27,6 +27,12 @@ const PACE: Pace = Pace {
     patience: Duration::from_millis(5),
 };
 
+thread_local! {
+    static RUNTIME: Runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("the system has room for a runtime");
+}
+
 /// What is kept on disk, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Keeping {
@@ -49,7 +55,6 @@ pub(super) struct World {
     pub(super) engine: Arc<Engine>,
     direct: Direct,
     keeping: Keeping,
-    runtime: Runtime,
     /// After which step the snapshot began that is to be written.
     job_index: Option<usize>,
     pub(super) history: History,
@@ -99,14 +104,12 @@ impl World {
     /// Starts on a disk; the error is why that is not possible.
     pub(super) fn start(disk: FaultyDisk, keeping: Keeping) -> Result<Self, String> {
         let engine = start(&disk, keeping, clock())?;
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
         let history = History::begin(Everything::of(&engine));
         Ok(World {
             direct: Direct::new(Arc::clone(&engine)),
             disk,
             engine,
             keeping,
-            runtime: runtime.expect("the system has room for a runtime"),
             job_index: None,
             history,
         })
@@ -182,7 +185,7 @@ impl World {
         let begun = self.engine.durability.state().job.clone();
         let Some(job) = begun else { return };
         let index = self.job_index.take().unwrap_or(self.history.last());
-        self.runtime.block_on(run_job(&self.engine));
+        RUNTIME.with(|runtime| runtime.block_on(run_job(&self.engine)));
         let is_saved = job.kind == Kind::Save && self.engine.durability.state().last_save.is_ok;
         if is_saved && self.keeping == Keeping::Snapshots {
             self.history.promise(index, self.disk.count_calls(), true);
