@@ -103,7 +103,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     },
     Subcommand {
         name: "LOADAOF",
-        arguments: 0..=0,
+        arguments: 0..=usize::MAX,
         usage: "",
         summary: "Flush the append-only file to disk and load it in place of the data.",
         run: loadaof,
@@ -380,7 +380,10 @@ fn reload(call: &mut Call<'_>) -> Result<(), Error> {
 }
 
 fn loadaof(call: &mut Call<'_>) -> Result<(), Error> {
-    call.reload_log().map_err(|sentence| Error::format(format_args!("{sentence}")))?;
+    call.reload_log().map_err(|problem| {
+        tracing::error!("the log is not loaded: {problem}");
+        Error::err("Error trying to load the AOF files, check server logs.")
+    })?;
     tracing::info!("Append Only File loaded by DEBUG LOADAOF");
     call.reply.ok();
     Ok(())

@@ -440,6 +440,9 @@ fn read_while_running(param: Param, bytes: &[u8], present: &Value) -> Result<Val
         Err(_) if is_text => return Err("argument must be UTF-8 text".into()),
         Err(_) => String::from_utf8_lossy(bytes),
     };
+    if matches!(param, Param::DbFilename) && word.contains('/') {
+        return Err("dbfilename can't be a path, just a filename".into());
+    }
     let new = value::parse(row, &[&word], present).map_err(Cow::into_owned)?;
     if row.change == Change::NotYet && new != *present {
         let name = row.name;

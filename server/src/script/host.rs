@@ -238,6 +238,13 @@ impl<'h, 'c> ScriptHost<'h, 'c> {
         if self.flags.contains(ScriptFlags::NO_WRITES) && row.command.flags.intersects(writes) {
             return Err(Raised::reply("Write commands are not allowed from read-only scripts."));
         }
+        let engine = self.call.engine;
+        let is_write = row.command.flags.contains(CommandFlags::WRITE);
+        if engine.bars.any()
+            && let Some(error) = engine.bar(CommandFlags::LOADING, || is_write)
+        {
+            return Err(Raised::reply(&String::from_utf8_lossy(&error.wire())));
+        }
         let is_bound = !self.flags.contains(ScriptFlags::ALLOW_OOM) && !self.has_written;
         let takes_memory = row.command.flags.contains(CommandFlags::DENYOOM);
         if takes_memory && is_bound && self.call.session.is_out_of_memory {

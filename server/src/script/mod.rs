@@ -209,10 +209,9 @@ impl State {
 /// Whether a request that runs a script or function may change anything. What is not known for
 /// now counts as if it might.
 pub(crate) fn may_write(scripts: &Scripts, args: Args<'_>) -> bool {
-    let name = args.at(0);
-    let is_read_only = name.len() > 3 && name[name.len() - 3..].eq_ignore_ascii_case(b"_ro");
-    let flags = known_flags(scripts, args);
-    !is_read_only && flags.is_none_or(|flags| !flags.contains(ScriptFlags::NO_WRITES))
+    let runs = matches!(&*args.at(0).to_ascii_lowercase(), b"eval" | b"evalsha" | b"fcall");
+    let promises = |flags: ScriptFlags| flags.contains(ScriptFlags::NO_WRITES);
+    runs && !known_flags(scripts, args).is_some_and(promises)
 }
 
 /// Whether a request runs a script or function that says it may take memory: whoever says nothing is looked at as it
