@@ -27,6 +27,11 @@ pub(crate) struct MemoryLimit {
 }
 
 impl MemoryLimit {
+    pub(crate) fn reset_counts(&self) {
+        self.evicted_keys.store(0, Ordering::Relaxed);
+        self.evicted_clients.store(0, Ordering::Relaxed);
+    }
+
     pub(crate) fn is_full(&self) -> bool {
         self.is_full.load(Ordering::Relaxed)
     }
@@ -43,7 +48,9 @@ pub(crate) fn client_bytes(client: &Client) -> usize {
 impl Engine {
     /// What counts against `maxmemory`.
     pub(crate) fn counted_bytes(&self) -> usize {
-        self.keyspace.used_bytes() + self.limit.others.load(Ordering::Relaxed)
+        // What an empty server takes, so that there is never too little to be over a limit.
+        const OWN: usize = 16 * 1024;
+        OWN + self.keyspace.used_bytes() + self.limit.others.load(Ordering::Relaxed)
     }
 
     /// Whether there is a limit, and it has been passed.

@@ -98,6 +98,7 @@ const CONFIG_RESETSTAT: Command = Command {
 fn config_resetstat(call: &mut Call<'_>) -> Result<(), Error> {
     call.settle_statistics();
     call.engine.stats.reset();
+    call.engine.limit.reset_counts();
     call.txn.reset_counters();
     call.reply.ok();
     Ok(())

@@ -574,10 +574,10 @@ impl Txn<'_> {
         slice.store(hash, found, Draft { key, content: value.into(), deadline_ms, usage });
     }
 
-    /// Stores what an entry holds under another key, with its deadline and usage.
+    /// Stores what an entry holds under another key, with its deadline. As a key it has not been used yet.
     pub(crate) fn put_kept(&mut self, key: &[u8], mut kept: Kept) {
-        let hash = self.hash(key);
-        self.slice(hash).put(hash, Draft { key, ..kept.draft() });
+        let (hash, usage) = (self.hash(key), Usage::fresh(self.now_ms));
+        self.slice(hash).put(hash, Draft { key, usage, ..kept.draft() });
     }
 
     /// Removes a key; false if there is no such key.
