@@ -266,7 +266,7 @@ fn admit(session: &Session, engine: &Engine, args: Args<'_>) -> Result<&'static 
     }
     if engine.bars.any()
         && !session.is_loader()
-        && let Some(error) = engine.bar(row.command.flags, || is_write(session, row))
+        && let Some(error) = engine.bar(row.command.flags, || is_write(engine, session, row, args))
     {
         count_rejected(engine, row);
         return Err(error);
@@ -360,12 +360,18 @@ fn runs_scripts(session: &Session, row: &Registered) -> bool {
 }
 
 /// Whether a request changes keys, or executes others that do, or counts as one.
-fn is_write(session: &Session, row: &'static Registered) -> bool {
-    let writes = |row: &Registered| row.command.flags.contains(CommandFlags::WRITE);
+fn is_write(engine: &Engine, session: &Session, row: &'static Registered, args: Args<'_>) -> bool {
+    let writes = |row: &Registered, args: Args<'_>| {
+        let is_script = row.command.locks == Locks::Script;
+        row.command.flags.contains(CommandFlags::WRITE)
+            || is_script && script::declares_writes(&engine.scripts, args)
+    };
     let queue = session.transaction.queue.as_ref();
     let queued = queue.filter(|_| row.command.locks == Locks::Queued);
     let mut queued = queued.into_iter().flat_map(|queue| &queue.requests);
-    row.command.is_probe || writes(row) || queued.any(|(row, _)| writes(row))
+    row.command.is_probe
+        || writes(row, args)
+        || queued.any(|(row, request)| writes(row, request.args()))
 }
 
 /// Whether a request has any of these flags, or executes others that do.

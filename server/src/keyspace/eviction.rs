@@ -14,6 +14,8 @@ use super::usage::Counting;
 
 /// How many keys are remembered.
 const REMEMBERED: usize = 64;
+/// With fewer than these, more are drawn.
+const FEW: usize = 16;
 /// How often a slot is drawn to find one key.
 const DRAWS: usize = 32;
 /// How many buckets are looked at for keys with a deadline, at a place drawn at random.
@@ -113,7 +115,9 @@ impl Keyspace {
     }
 
     fn choose(&self, eviction: &Eviction<'_>) -> Option<Candidate> {
-        let mut drawn = self.draw(eviction);
+        // The first to go is chosen out of as many as the later ones are.
+        let draws = if self.pool.lock().len() < FEW { FEW } else { 1 };
+        let mut drawn: Vec<Candidate> = (0..draws).flat_map(|_| self.draw(eviction)).collect();
         if drawn.is_empty() && self.pool.lock().is_empty() {
             drawn = self.draw_from_all(eviction);
         }

@@ -20,6 +20,7 @@ use crate::command::args::Request;
 use crate::command::{CommandFlags, Registered, Table};
 use crate::config::Param;
 use crate::execute::Call;
+use crate::limit::OUT_OF_MEMORY;
 use crate::resp::{Output, Protocol};
 use crate::value::number;
 
@@ -243,12 +244,12 @@ impl<'h, 'c> ScriptHost<'h, 'c> {
         if engine.bars.any()
             && let Some(error) = engine.bar(CommandFlags::LOADING, || is_write)
         {
-            return Err(Raised::reply(&String::from_utf8_lossy(&error.wire())));
+            return Err(Raised::Reply(error.wire().to_vec()));
         }
         let is_bound = !self.flags.contains(ScriptFlags::ALLOW_OOM) && !self.has_written;
         let takes_memory = row.command.flags.contains(CommandFlags::DENYOOM);
         if takes_memory && is_bound && self.call.session.is_out_of_memory {
-            return Err(Raised::reply("OOM command not allowed when used memory > 'maxmemory'."));
+            return Err(Raised::Reply(OUT_OF_MEMORY.wire().to_vec()));
         }
         Ok(row)
     }

@@ -221,6 +221,12 @@ pub(crate) fn takes_memory(scripts: &Scripts, args: Args<'_>) -> bool {
     known_flags(scripts, args).is_some_and(|flags| !flags.intersects(harmless))
 }
 
+/// Whether a request runs a script or function that says that it may write.
+pub(crate) fn declares_writes(scripts: &Scripts, args: Args<'_>) -> bool {
+    let harmless = ScriptFlags::UNDECLARED | ScriptFlags::NO_WRITES;
+    known_flags(scripts, args).is_some_and(|flags| !flags.intersects(harmless))
+}
+
 /// What a script or function says of itself, as far as it is known.
 fn known_flags(scripts: &Scripts, args: Args<'_>) -> Option<ScriptFlags> {
     let (state, what) = (scripts.state.try_lock().ok(), args.get(1)?);
