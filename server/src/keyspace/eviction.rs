@@ -116,8 +116,8 @@ impl Keyspace {
 
     fn choose(&self, eviction: &Eviction<'_>) -> Option<Candidate> {
         // The first to go is chosen out of as many as the later ones are.
-        let draws = if self.pool.lock().len() < FEW { FEW } else { 1 };
-        let mut drawn: Vec<Candidate> = (0..draws).flat_map(|_| self.draw(eviction)).collect();
+        let rounds = if self.pool.lock().len() < FEW { FEW } else { 1 };
+        let mut drawn: Vec<Candidate> = (0..rounds).flat_map(|_| self.draw(eviction)).collect();
         if drawn.is_empty() && self.pool.lock().is_empty() {
             drawn = self.draw_from_all(eviction);
         }

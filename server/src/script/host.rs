@@ -244,12 +244,12 @@ impl<'h, 'c> ScriptHost<'h, 'c> {
         if engine.bars.any()
             && let Some(error) = engine.bar(CommandFlags::LOADING, || is_write)
         {
-            return Err(Raised::Reply(error.wire().to_vec()));
+            return Err(Raised::Reply(error.wire()));
         }
         let is_bound = !self.flags.contains(ScriptFlags::ALLOW_OOM) && !self.has_written;
         let takes_memory = row.command.flags.contains(CommandFlags::DENYOOM);
         if takes_memory && is_bound && self.call.session.is_out_of_memory {
-            return Err(Raised::Reply(OUT_OF_MEMORY.wire().to_vec()));
+            return Err(Raised::Reply(OUT_OF_MEMORY.wire()));
         }
         Ok(row)
     }
