@@ -162,33 +162,6 @@ async fn nothing_is_acknowledged_behind_the_end_of_the_log() {
 }
 
 #[tokio::test]
-async fn a_log_that_has_no_base_yet_gets_one_at_the_end() {
-    let scratch = Scratch::new();
-    let server = builder(scratch.directory()).parameter("appendonly", "no").start().await.unwrap();
-    let mut wire = Wire::memory(&server);
-    wire.call("DEBUG POPULATE 100000").await;
-    wire.call("SET key 1").await;
-    assert_eq!(wire.call("CONFIG SET appendonly yes").await, "OK");
-    let keys = wire.call("DBSIZE").await;
-    server.shutdown().await;
-    let (server, mut wire) = started(scratch.directory()).await;
-    assert_eq!(wire.call("DBSIZE").await, keys);
-    server.shutdown().await;
-}
-
-#[tokio::test]
-async fn a_first_start_that_was_not_finished_is_begun_anew() {
-    let scratch = Scratch::new();
-    fs::create_dir(scratch.path("appendonlydir")).unwrap();
-    fs::write(scratch.path(LOG), b"").unwrap();
-    assert!(builder(scratch.directory()).start().await.is_err(), "its manifest may be lost");
-    fs::write(scratch.path("appendonlydir/temp-appendonly.aof.beginning"), b"").unwrap();
-    let (server, _) = started(scratch.directory()).await;
-    assert!(!scratch.path("appendonlydir/temp-appendonly.aof.beginning").exists());
-    server.shutdown().await;
-}
-
-#[tokio::test]
 async fn what_is_stored_in_an_order_left_open_stays_in_it() {
     let scratch = Scratch::new();
     let (server, mut wire) = started(scratch.directory()).await;
@@ -200,27 +173,5 @@ async fn what_is_stored_in_an_order_left_open_stays_in_it() {
     server.shutdown().await;
     let (server, mut wire) = started(scratch.directory()).await;
     assert_eq!(wire.call("LRANGE list 0 -1").await, list);
-    server.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_is_turned_on_beside_a_script_has_all_of_it_or_nothing() {
-    const SCRIPT: &str =
-        "redis.call('SET', KEYS[1], 1) for _ = 1, ARGV[1] do end redis.call('SET', KEYS[2], 1)";
-    let scratch = Scratch::new();
-    let server = builder(scratch.directory()).parameter("appendonly", "no").start().await.unwrap();
-    let (mut wire, mut script) = (Wire::memory(&server), Wire::tcp(&server).await);
-    script.send(&encode(&["EVAL", SCRIPT, "2", "first", "second", "20000000"])).await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert_eq!(wire.call("CONFIG SET appendonly yes").await, "OK");
-    assert_eq!(script.reply().await, "(nil)");
-    eventually("the log is on", async || {
-        wire.call("INFO persistence").await.contains("aof_enabled:1")
-    })
-    .await;
-    assert_eq!(wire.call("SET third 1").await, "OK");
-    server.shutdown().await;
-    let (server, mut wire) = started(scratch.directory()).await;
-    assert_eq!(wire.call("EXISTS first second third").await, "3");
     server.shutdown().await;
 }
