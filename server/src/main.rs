@@ -142,7 +142,14 @@ fn build_runtime(config: &Config) -> Result<Runtime, String> {
 /// Serves until a client or a signal ends it.
 async fn serve(config: Config) -> Result<(), String> {
     let mut signals = Signals::listen()?;
-    let server = start(&config).await?;
+    let server = tokio::select! {
+        started = start(&config) => started?,
+        name = signals.next() => {
+            tracing::info!("Received {name} while loading; nothing has changed that could be saved");
+            tracing::info!(FAREWELL);
+            return Ok(());
+        }
+    };
     let _pid_file = PidFile::write(&config);
     announce(&server, &config);
     loop {

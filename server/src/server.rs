@@ -225,8 +225,14 @@ async fn load_aside(engine: &Arc<Engine>, snapshot: Option<Snapshot>) -> Result<
     if engine.directory().is_none() {
         return load(&engine, snapshot.as_ref()).map_err(StartError);
     }
-    let loaded = spawn_blocking(move || load(&engine, snapshot.as_ref())).await;
-    loaded.unwrap_or_else(|_| Err("loading panicked".to_owned())).map_err(StartError)
+    let mut state = engine.state();
+    let loading = spawn_blocking(move || load(&engine, snapshot.as_ref()));
+    let loaded = tokio::select! {
+        loaded = loading => loaded.unwrap_or_else(|_| Err("loading panicked".to_owned())),
+        // A client has ended the server already.
+        _ = state.wait_for(|state| *state != State::Running) => Ok(()),
+    };
+    loaded.map_err(StartError)
 }
 
 impl Server {

@@ -102,7 +102,7 @@ impl Passage<'_> {
     fn says_not_what_is_packed(&self) -> bool {
         let is_older =
             self.snapshot_version.is_some_and(|version| version < VERSION_WITH_PACKED_SETS);
-        is_older && self.from.product == Product::Redlet && self.to.product != Product::Redlet
+        is_older && self.from.product == Product::Redlet
     }
 
     fn differ_in(&self, servers: &str) -> bool {

@@ -29,14 +29,14 @@ pub(crate) fn content<'r>(engine: &Engine, restored: &'r mut Restored<'_>) -> Op
 
 /// The set of these members; nothing if some of them are the same.
 fn make_set(restored: &RestoredSet, limits: Limits<'_>) -> Option<Set> {
-    let mut members = restored.members.iter().map(|member| Text::new(member));
-    // Integers that come first do not make a table of what can be packed.
-    let is_packed = match restored.form {
-        Form::Packed => true,
-        Form::Integers => false,
-        Form::Any => members.clone().any(|member| member.integer().is_none()),
+    let mut set = match restored.form {
+        Form::Packed => Set::packed(),
+        _ => Set::new(Text::new(restored.members.first()?), 1, limits),
     };
-    let mut set =
-        if is_packed { Set::packed() } else { Set::new(members.clone().next()?, 1, limits) };
+    // Redis takes so many members for those of a large set, whatever they are.
+    if restored.form == Form::Any && restored.members.len() > limits.integers {
+        set.become_table(limits);
+    }
+    let mut members = restored.members.iter().map(|member| Text::new(member));
     members.all(|member| set.add(member, limits)).then_some(set)
 }

@@ -5,7 +5,7 @@ use super::metadata::{Group, categories, flags};
 use super::timeout::deadline_in_milliseconds;
 use super::{Command, Locks};
 use crate::blocking::{InVain, Wish};
-use crate::durability::AtEnd;
+use crate::durability::{AtEnd, LOADING};
 use crate::error::Error;
 use crate::execute::{Call, Flow};
 use crate::keyspace::Awaited;
@@ -69,6 +69,10 @@ fn config_set(call: &mut Call<'_>) -> Result<(), Error> {
     let mut pairs = Vec::with_capacity(call.args.len() / 2);
     for index in (2..call.args.len()).step_by(2) {
         let name = call.args.at(index);
+        let is_bound = BOUND_TO_FILES.iter().any(|bound| name.eq_ignore_ascii_case(bound));
+        if is_bound && call.engine.is_loading() {
+            return Err(LOADING);
+        }
         if SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret)) {
             call.redacted.hide(index + 1);
         }
@@ -78,6 +82,9 @@ fn config_set(call: &mut Call<'_>) -> Result<(), Error> {
     call.reply.ok();
     Ok(())
 }
+
+/// Parameters that say where what is being loaded comes from.
+const BOUND_TO_FILES: [&[u8]; 2] = [b"dir", b"appendonly"];
 
 /// Parameters whose values no log may show.
 const SECRETS: [&[u8]; 3] = [b"requirepass", b"masterauth", b"masteruser"];

@@ -137,6 +137,8 @@ impl Appending {
         let place = Place::of(engine)?;
         let mut manifest = self.present_manifest(engine, &place)?;
         let base = manifest.next_base(&place.name, job.what == What::Base);
+        // Where there has been no log yet there is no place for one.
+        place.make_directory(engine)?;
         let path = match manifest.base {
             Some(_) => place.directory.join(&base.name),
             None => place.early_path(&base),
@@ -179,6 +181,20 @@ impl Appending {
     /// Whether there is no base yet for what is written.
     pub(super) fn is_unlisted(&self) -> bool {
         self.unlisted.lock().expect(NOBODY_PANICS).is_some()
+    }
+
+    /// Returns once there is a base for what is written, if it is being made.
+    pub(super) fn wait_for_base(&self) -> Result<(), String> {
+        const LOOK_AGAIN: Duration = Duration::from_millis(1);
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let watch = Stopwatch::start();
+        while self.is_unlisted() {
+            if watch.elapsed() > PATIENCE {
+                return Err("the log has no base yet".to_owned());
+            }
+            std::thread::park_timeout(LOOK_AGAIN);
+        }
+        Ok(())
     }
 
     /// Removes files that are needed no more and were kept, unless they are to be kept still.

@@ -189,7 +189,7 @@ pub(super) fn read_snapshot(
         Item::Version(_) | Item::Auxiliary(..) | Item::Size(_) | Item::Foreign(_) | Item::End => {
             Ok(())
         }
-        Item::Library(code) => load_library(engine, code),
+        Item::Library(code) => load_library(engine, code, twice),
         Item::Entry(entry)
             if over == Expired::Dropped
                 && entry.deadline_ms.is_some_and(|deadline_ms| deadline_ms <= now_ms) =>
@@ -209,9 +209,9 @@ pub(super) fn read_snapshot(
     read.map(|()| keys)
 }
 
-fn load_library(engine: &Engine, code: &[u8]) -> Result<(), String> {
+fn load_library(engine: &Engine, code: &[u8], twice: Twice) -> Result<(), String> {
     let mut state = engine.scripts.state();
-    let loaded = state.libraries.load(code, false, Home::Spare);
+    let loaded = state.libraries.load(code, twice == Twice::Replaces, Home::Spare);
     engine.scripts.note(&state);
     loaded.map(drop).map_err(|error| format!("a library of functions does not load: {error}"))
 }

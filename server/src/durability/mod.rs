@@ -340,7 +340,7 @@ impl Engine {
         is_write: impl FnOnce() -> bool,
     ) -> Option<Error> {
         if self.bars.has(Bar::Loading) && !flags.contains(CommandFlags::LOADING) {
-            return Some(Error::coded("LOADING Redis is loading the dataset in memory"));
+            return Some(LOADING);
         }
         let minds =
             self.config.enabled(Param::StopWritesOnBgsaveError) && has_save_points(&self.config);
@@ -360,6 +360,8 @@ impl Engine {
         None
     }
 }
+
+pub(crate) const LOADING: Error = Error::coded("LOADING Redis is loading the dataset in memory");
 
 const UNSAVED: Error = Error::coded(
     "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. \
@@ -469,6 +471,7 @@ impl Call<'_> {
     /// An emptied server is saved at once where snapshots are: the next start is not to bring back what was there.
     pub(crate) fn save_after_flush(&mut self) {
         let engine = self.engine;
+        engine.durability.abandon(Kind::Save);
         let is_inside = self.is_in_script || self.session.transaction.is_executing;
         if has_save_points(&engine.config)
             && engine.directory().is_some()

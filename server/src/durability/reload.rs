@@ -27,6 +27,8 @@ impl Call<'_> {
     pub(crate) fn reload(&mut self, options: Reload) -> Result<(), Error> {
         let engine = self.engine;
         let path = engine.snapshot_path().map_err(|_| NOT_SAVED)?;
+        // It is no change that a log could repeat.
+        self.is_told = true;
         if !options.is_unsaved {
             save_now(engine, &mut self.txn).map_err(|_| NOT_SAVED)?;
         }
@@ -54,16 +56,16 @@ impl Call<'_> {
     /// would be to serve. The error is a sentence.
     pub(crate) fn reload_log(&mut self) -> Result<(), String> {
         let engine = self.engine;
-        if engine.keyspace.log.is_on() && engine.durability.appending.is_unlisted() {
-            return Err("the log has no base yet".to_owned());
-        }
+        self.is_told = true;
+        self.session.home.make_way();
+        let appending = &engine.durability.appending;
+        engine.scripts.running.aside(&mut self.txn, || appending.wait_for_base())?;
         engine.keyspace.log.flush(|| engine.is_running() && !engine.bars.has(Bar::Unlogged));
         let place = Place::of(engine)?;
         let manifest = place.read_manifest(engine)?.ok_or("there is no log")?;
         let total = place.total(engine, manifest.parts())?;
         self.txn.flush_all();
         engine.forget_libraries();
-        self.session.home.make_way();
         let loaded = engine.scripts.running.aside(&mut self.txn, || {
             engine.begin_loading(total);
             let loaded = replay(engine, &manifest);

@@ -1,10 +1,12 @@
 //! Lists as RDB files have them: nodes of packed elements, and large elements by themselves.
 
+use std::borrow::Cow;
+
 use super::payload::{Reader, write_length, write_string};
 use super::ziplist;
 use crate::value::Text;
 use crate::value::list::{End, List, Part};
-use crate::value::packed::Elements;
+use crate::value::packed::{self, Elements};
 
 /// What a node is.
 const SINGLE: u64 = 1;
@@ -42,12 +44,17 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<List> {
     let mut list = List::new();
     for _ in 0..reader.plain_length()? {
         match reader.plain_length()? {
-            SINGLE => list.push(End::Tail, Text::new(&reader.string()?)),
+            SINGLE => list.push(End::Tail, Text::new(&single(reader)?)),
             PACKED => read_packed(&reader.string()?, &mut list)?,
             _ => return None,
         }
     }
     (!list.is_empty()).then_some(list)
+}
+
+/// An element that is a node by itself, as only a long one is.
+fn single<'r>(reader: &mut Reader<'r>) -> Option<Cow<'r, [u8]>> {
+    reader.string().filter(|element| !element.is_empty())
 }
 
 fn read_packed(node: &[u8], list: &mut List) -> Option<()> {
@@ -67,10 +74,9 @@ pub(super) fn packed_texts(node: &[u8]) -> Option<Elements<'_>> {
     let total = u32::from_le_bytes(*node.first_chunk()?) as usize;
     let count = u16::from_le_bytes(*node.get(COUNT_AT..)?.first_chunk()?);
     let (&end, bytes) = node.get(ELEMENTS_AT..)?.split_last()?;
-    let mut elements = Elements(bytes);
-    let found = elements.by_ref().count();
+    let found = packed::count(bytes)?;
     let is_counted = count == u16::MAX || usize::from(count) == found;
-    let is_whole = total == node.len() && end == END_MARK && elements.0.is_empty();
+    let is_whole = total == node.len() && end == END_MARK;
     (is_counted && is_whole).then_some(Elements(bytes))
 }
 

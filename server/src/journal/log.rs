@@ -28,7 +28,6 @@ pub(crate) struct Log {
     advanced: Condvar,
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "each is set by somebody else, at any time")]
 #[derive(Debug, Default)]
 struct Tail {
     pieces: Vec<Piece>,
@@ -39,11 +38,19 @@ struct Tail {
     turns: u64,
     /// Whether the writer waits to be woken.
     is_awaited: bool,
-    /// Whether the writer is to look around even if there is nothing to write.
-    is_nudged: bool,
-    /// Whether somebody waits until all of it is on the disk.
-    is_urgent: bool,
+    wish: Wish,
     is_closed: bool,
+}
+
+/// What the writer is to do even if there is nothing to write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Wish {
+    #[default]
+    Nothing,
+    /// Something else has changed.
+    LookAround,
+    /// Somebody waits until all of it is on the disk.
+    Sync,
 }
 
 /// What the writer is given.
@@ -131,8 +138,7 @@ impl Log {
 
     /// Has the writer see that something else has changed.
     pub(crate) fn nudge(&self) {
-        self.tail().is_nudged = true;
-        self.filled.notify_one();
+        self.wish(Wish::LookAround);
     }
 
     /// What is added from here on belongs into the next file. The number of this turn.
@@ -165,8 +171,7 @@ impl Log {
     /// Has everything that has been added brought to the disk, and returns once it is there, or nobody can say any more.
     pub(crate) fn flush(&self, goes_on: impl Fn() -> bool) {
         if self.is_on() {
-            self.tail().is_urgent = true;
-            self.filled.notify_one();
+            self.wish(Wish::Sync);
             self.wait_written(self.appended(), goes_on);
         }
     }
@@ -186,8 +191,7 @@ impl Log {
         let mut tail = self.tail();
         if tail.pieces.is_empty()
             && !tail.is_closed
-            && !tail.is_nudged
-            && !tail.is_urgent
+            && tail.wish == Wish::Nothing
             && wait != Some(Duration::ZERO)
         {
             tail.is_awaited = true;
@@ -197,11 +201,10 @@ impl Log {
             };
             tail.is_awaited = false;
         }
-        tail.is_nudged = false;
         Batch {
             pieces: mem::take(&mut tail.pieces),
             end: self.appended(),
-            is_urgent: mem::take(&mut tail.is_urgent),
+            is_urgent: mem::take(&mut tail.wish) == Wish::Sync,
             is_last: tail.is_closed,
         }
     }
@@ -275,6 +278,13 @@ impl Log {
     /// How many tasks wait.
     pub(crate) fn count_waiting(&self) -> usize {
         self.waiting().len()
+    }
+
+    fn wish(&self, wish: Wish) {
+        let mut tail = self.tail();
+        tail.wish = tail.wish.max(wish);
+        drop(tail);
+        self.filled.notify_one();
     }
 
     fn tail(&self) -> MutexGuard<'_, Tail> {

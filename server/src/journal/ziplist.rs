@@ -6,6 +6,7 @@ use crate::value::number::from_little_endian;
 
 /// The length in bytes, the place of the last element, and the number of elements.
 const HEAD: usize = 10;
+const LAST_AT: usize = 4;
 const END_MARK: u8 = 0xff;
 /// In an element's first byte: the length of the one before stands in four further bytes.
 const LONG_BEFORE: u8 = 0xfe;
@@ -14,20 +15,32 @@ const LONG_BEFORE: u8 = 0xfe;
 pub(super) fn elements(bytes: &[u8]) -> Option<Vec<Cow<'_, [u8]>>> {
     let total = u32::from_le_bytes(*bytes.first_chunk()?) as usize;
     let count = u16::from_le_bytes(*bytes.get(HEAD - 2..)?.first_chunk()?);
-    let mut rest = bytes.get(HEAD..)?;
+    let last_at = u32::from_le_bytes(*bytes.get(LAST_AT..)?.first_chunk()?) as usize;
+    let (mut rest, mut size_before) = (bytes.get(HEAD..)?, 0);
     let mut elements = Vec::new();
     while *rest.first()? != END_MARK {
-        let element;
-        (element, rest) = element_behind(rest)?;
+        let (element, behind) = element_behind(rest, size_before)?;
+        size_before = rest.len() - behind.len();
+        rest = behind;
         elements.push(element);
     }
     let is_counted = count == u16::MAX || usize::from(count) == elements.len();
-    (total == bytes.len() && rest.len() == 1 && is_counted).then_some(elements)
+    let is_last = last_at + size_before + 1 == bytes.len();
+    (total == bytes.len() && rest.len() == 1 && is_counted && is_last).then_some(elements)
 }
 
-fn element_behind(bytes: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
+/// The first element, ahead of which stands the size of the one before, and what follows it.
+fn element_behind(bytes: &[u8], size_before: usize) -> Option<(Cow<'_, [u8]>, &[u8])> {
     let (&before, rest) = bytes.split_first()?;
-    let rest = if before == LONG_BEFORE { rest.get(4..)? } else { rest };
+    let (before, rest) = if before == LONG_BEFORE {
+        let (before, rest) = rest.split_first_chunk()?;
+        (u32::from_le_bytes(*before) as usize, rest)
+    } else {
+        (usize::from(before), rest)
+    };
+    if before != size_before {
+        return None;
+    }
     let (&kind, rest) = rest.split_first()?;
     match kind {
         0x00..=0x3f => text(rest, kind.into()),
@@ -80,7 +93,7 @@ mod tests {
         for end in 0..SAMPLE.len() {
             assert_eq!(elements(&SAMPLE[..end]), None);
         }
-        for at in [0, 8, 11, 14] {
+        for at in [0, 4, 8, 10, 11, 13, 14, 16] {
             let mut broken = SAMPLE.to_vec();
             broken[at] = 0x7e;
             assert_eq!(elements(&broken), None, "{at}");

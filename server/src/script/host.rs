@@ -341,6 +341,10 @@ impl Host for ScriptHost<'_, '_> {
             let threshold_ms = engine.config.number(Param::BusyReplyThreshold);
             if !running.is_late() && since.elapsed().as_millis() as i64 >= threshold_ms {
                 running.be_late();
+                tracing::warn!(
+                    "Slow script detected: still in execution after {threshold_ms} milliseconds. SCRIPT KILL or FUNCTION \
+                     KILL ends it if it has not written anything"
+                );
             }
         } else if since.elapsed() >= SLICE || self.spent >= SLICE {
             self.go_away(since);

@@ -199,6 +199,19 @@ fn any_bare(bytes: &[u8]) -> Option<(Text<'_>, usize)> {
     Some(found)
 }
 
+/// How many elements there are. Nothing if the bytes are not whole elements up to their end, each with its own length
+/// behind it.
+pub(crate) fn count(bytes: &[u8]) -> Option<usize> {
+    let (mut rest, mut count) = (bytes, 0);
+    while !rest.is_empty() {
+        let (_, size) = first(rest)?;
+        let (element, behind) = rest.split_at(size);
+        last(element).filter(|&(_, found)| found == size)?;
+        (rest, count) = (behind, count + 1);
+    }
+    Some(count)
+}
+
 /// The last element, and how many bytes it takes. Nothing if the bytes do not end in a whole one.
 pub(crate) fn last(bytes: &[u8]) -> Option<(Text<'_>, usize)> {
     let mut length = 0;
@@ -343,6 +356,10 @@ mod tests {
         }
         for bytes in [&[0x05][..], &[0x80; 8], &[0xff, 0x01]] {
             assert_eq!(Elements(bytes).rev().count(), 0, "{bytes:x?}");
+        }
+        assert_eq!(count(&packed(&[b"a", b"", b"1000", &[b'x'; 200]])), Some(4));
+        for bytes in [&[0x81, b'a', 0x03][..], &[0x01, 0x02], &[0x01, 0x01, 0x81, b'a', 0x01]] {
+            assert_eq!(count(bytes), None, "{bytes:x?}");
         }
     }
 }

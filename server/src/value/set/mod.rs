@@ -232,7 +232,7 @@ impl Set {
         *self = Set::Packed(packed);
     }
 
-    fn become_table(&mut self, limits: Limits<'_>) {
+    pub(crate) fn become_table(&mut self, limits: Limits<'_>) {
         let mut members = Members::new(limits.hasher);
         for member in self.iter() {
             members.add(member.bytes(&mut [0; LONGEST_INTEGER]));
