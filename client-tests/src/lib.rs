@@ -19,10 +19,18 @@ pub mod random;
 pub mod reply;
 pub mod session;
 pub mod sha1;
+pub mod stream_id;
 pub mod target;
 pub mod text;
 pub mod variables;
 pub mod wire;
+
+/// What a program of this suite runs on.
+pub fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all().build().map_err(|error| format!("no runtime: {error}"))
+}
+
 /// How a program of this suite ends: whether all passed, or why nothing could be said.
 pub fn conclude(result: Result<bool, String>) -> ExitCode {
     match result {

@@ -99,10 +99,7 @@ fn run() -> Result<bool, String> {
         (Ok(redlet), Ok(redis)) => (redlet, redis),
         (Err(why), _) | (_, Err(why)) => return Ok(skipped(&why)),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("no runtime: {error}"))?;
+    let runtime = client_tests::runtime()?;
     runtime.block_on(async {
         let redlet = redlet.start(&[]).await?;
         let redis = redis.start(&[]).await?;

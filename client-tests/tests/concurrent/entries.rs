@@ -1,34 +1,11 @@
 //! Entries of streams, as replies have them.
 
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use client_tests::reply::Reply;
+pub(crate) use client_tests::stream_id::Id;
 
 use crate::client::text;
-
-/// A time in milliseconds and a number within it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(crate) struct Id(u64, u64);
-
-impl Id {
-    /// Before all entries.
-    pub(crate) const ZERO: Self = Self(0, 0);
-
-    pub(crate) fn of(reply: &Reply) -> Option<Self> {
-        let text = text(reply);
-        let (time_ms, number) = text.split_once('-')?;
-        Some(Self(time_ms.parse().ok()?, number.parse().ok()?))
-    }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}-{}", self.0, self.1)
-    }
-}
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Entry {

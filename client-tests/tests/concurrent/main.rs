@@ -142,10 +142,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<bool, String> {
     let settings = Settings::read()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("no runtime: {error}"))?;
+    let runtime = client_tests::runtime()?;
     runtime.block_on(async {
         let mut targets = Targets::find(settings.targets.as_deref());
         targets.check().await;

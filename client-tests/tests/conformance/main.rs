@@ -34,10 +34,7 @@ fn run() -> Result<bool, String> {
     }
     let targets = Targets::find(arguments.targets.as_deref());
     panics::collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("no runtime: {error}"))?;
+    let runtime = client_tests::runtime()?;
     let report = runtime.block_on(run_targets(&jobs, targets, arguments.lanes));
     report.print();
     report.write_markdown(&directory.join("report/conformance.md"))?;

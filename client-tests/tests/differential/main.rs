@@ -52,10 +52,7 @@ fn run() -> Result<bool, String> {
         (Ok(left), Ok(right)) => (left, right),
         (Err(why), _) | (_, Err(why)) => return Ok(skipped(&why)),
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("no runtime: {error}"))?;
+    let runtime = client_tests::runtime()?;
     runtime.block_on(async {
         let mut pair = Pair::start(&left, &right).await?;
         let common = pair.common().await?;

@@ -11,7 +11,7 @@ use client_tests::{
 
 use crate::{
     bounds::{End, Log, Loss},
-    id::text,
+    entries::text,
 };
 
 const ACCOUNTS: usize = 6;

@@ -8,7 +8,7 @@ use client_tests::{
 
 use crate::{
     bounds::{End, Log},
-    id::text,
+    entries::text,
     solo,
 };
 

@@ -9,9 +9,9 @@
 
 mod bank;
 mod bounds;
+mod entries;
 mod exchange;
 mod ground;
-mod id;
 mod load;
 mod plan;
 mod reader;
@@ -36,10 +36,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<bool, String> {
     let settings = Settings::read()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("no runtime: {error}"))?;
+    let runtime = client_tests::runtime()?;
     println!("durability, seed {}", settings.seed);
     let (mut passed, mut failed, mut lacking) = (0, 0, false);
     for name in &settings.targets {

@@ -11,7 +11,7 @@ use client_tests::{
     wire::NoReply,
 };
 
-use crate::id::{entries, text};
+use crate::entries::{entries, text};
 
 /// Whom a reader looks at.
 #[derive(Clone)]

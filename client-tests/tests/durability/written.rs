@@ -8,7 +8,7 @@ use client_tests::{
     reply::{Protocol, Reply},
 };
 
-use crate::{exchange::Deeds, id::text};
+use crate::{entries::text, exchange::Deeds};
 
 /// Takes what a killed server has written for certain.
 pub(crate) fn note(home: &Home, deeds: &mut Deeds) -> Result<(), String> {

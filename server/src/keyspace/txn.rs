@@ -1,25 +1,18 @@
-//! The only place that locks: a transaction holds the shards of its keys, and is the only way
-//! to look at or change them.
+//! A transaction holds the shards of its keys, and is the only way to look at or change them.
 //!
-//! Shards are locked in ascending order, each once. While a transaction lives its time stands
-//! still, and expired entries are invisible to it.
-
-use std::sync::MutexGuard;
+//! While it lives its time stands still, and expired entries are invisible to it.
 
 use super::Keyspace;
 use super::entry::{Content, Draft, Entry, Kept};
 use super::holding::{Holder, Several};
 use super::notes::{Note, Notes, Wanted};
-use super::shard::{Counters, Database, Interest, Parts, Shard};
+use super::shard::{Parts, Shard};
+use super::slice::{LockedKey, Place, Slice};
 use super::usage::{Counting, Usage};
 use super::waiting::Place as Ready;
 use crate::config::EventClass;
 use crate::journal::effects::Effects;
-use crate::storage::Found;
 use crate::value::Value;
-
-/// How many shards at most are looked at to bring keys near.
-const MOST_WARMED: usize = 64;
 
 pub(crate) struct Txn<'a> {
     pub(super) keyspace: &'a Keyspace,
@@ -74,185 +67,13 @@ pub(crate) enum Changed<R> {
     Missing,
 }
 
-enum Guards<'a> {
+pub(super) enum Guards<'a> {
     None,
     /// The one that the run holds.
     One(usize, &'a mut Shard),
     Several(Several<'a>),
     /// Somebody else's.
     Lent(&'a mut (dyn Holder + 'a)),
-}
-
-/// The key that was locked, if it is only one, whose hash is known then, and where it was found. It
-/// is told by where it lies: the request outlives the transaction.
-#[derive(Clone, Copy)]
-struct LockedKey {
-    address: usize,
-    length: usize,
-    hash: u64,
-    place: Place,
-}
-
-/// What is known of a key in the selected database as long as nothing is changed.
-#[derive(Clone, Copy)]
-enum Place {
-    Unknown,
-    /// It is not there, or its time was over and it has been removed.
-    None,
-    At(Found),
-}
-
-impl LockedKey {
-    /// Nothing lies at this address.
-    const NONE: LockedKey = LockedKey { address: 0, length: 0, hash: 0, place: Place::Unknown };
-
-    fn new(key: &[u8], hash: u64) -> Self {
-        LockedKey { address: key.as_ptr().addr(), length: key.len(), hash, place: Place::Unknown }
-    }
-
-    fn is(&self, key: &[u8]) -> bool {
-        self.address == key.as_ptr().addr() && self.length == key.len()
-    }
-}
-
-/// A run of requests, which keeps the shard that its last request used for the next: several
-/// requests on one shard lock it once.
-///
-/// Whoever locks anything else lets go of it first, so that shards are still locked in ascending
-/// order.
-pub(crate) struct Run<'a> {
-    keyspace: &'a Keyspace,
-    held: Option<(usize, MutexGuard<'a, Shard>)>,
-    /// What has been done in the shard that is held.
-    effects: Effects,
-    /// Whether what is done is nobody's business: it comes from where it would go.
-    is_private: bool,
-}
-
-impl<'a> Run<'a> {
-    pub(crate) const fn new(keyspace: &'a Keyspace) -> Self {
-        Run { keyspace, held: None, effects: Effects::OFF, is_private: false }
-    }
-
-    /// One whose effects no log is told.
-    pub(crate) const fn private(keyspace: &'a Keyspace) -> Self {
-        Run { keyspace, held: None, effects: Effects::OFF, is_private: true }
-    }
-
-    pub(super) const fn keyspace(&self) -> &'a Keyspace {
-        self.keyspace
-    }
-
-    /// Lets others at the shard.
-    pub(crate) fn release(&mut self) {
-        self.tell();
-        if let Some((index, shard)) = self.held.take()
-            && self.keyspace.accounts.are_on()
-        {
-            self.keyspace.accounts.report_roughly(index, &shard);
-        }
-    }
-
-    /// Gives the log what has been done so far.
-    fn tell(&mut self) {
-        if !self.effects.is_empty() {
-            self.keyspace.log.append(&mut self.effects);
-        }
-    }
-
-    /// Shards have been locked, and with them whether there is a log.
-    fn listen(&mut self) {
-        self.effects.is_on = self.keyspace.log.is_on() && !self.is_private;
-    }
-
-    /// Locks the shards of these keys.
-    pub(crate) fn lock<'k>(
-        &mut self,
-        mut keys: impl Iterator<Item = &'k [u8]>,
-        scope: Scope,
-    ) -> Txn<'_> {
-        let keyspace = self.keyspace;
-        let (first, second) = (keys.next(), keys.next());
-        if let (Some(only), None) = (first, second) {
-            return self.lock_key(only, scope);
-        }
-        let keys = first.into_iter().chain(second).chain(keys);
-        let hashes: Vec<u64> = keys.map(|key| keyspace.hash(key)).collect();
-        let mut shards: Vec<usize> = hashes.iter().map(|&hash| keyspace.shard_of(hash)).collect();
-        shards.sort_unstable();
-        shards.dedup();
-        let mut txn = match shards[..] {
-            [] => self.lock_none(scope),
-            [only] if !self.hold(only).0.any_reaches_beyond(only) => self.lock_one(only, scope),
-            _ => self.lock_to_serve(shards, scope),
-        };
-        txn.prefetch(&hashes);
-        txn
-    }
-
-    pub(crate) fn lock_key(&mut self, key: &[u8], scope: Scope) -> Txn<'_> {
-        let hash = self.keyspace.hash(key);
-        let (keyspace, index) = (self.keyspace, self.keyspace.shard_of(hash));
-        if self.hold(index).0.reaches_beyond(index, key) {
-            return self.lock_to_serve(vec![index], scope);
-        }
-        let (shard, effects) = self.hold(index);
-        let guards = Guards::One(index, shard);
-        Txn::new(keyspace, (guards, effects), LockedKey::new(key, hash), scope)
-    }
-
-    pub(crate) fn lock_all(&mut self, scope: Scope) -> Txn<'_> {
-        self.lock_ascending(0..self.keyspace.shards.len(), scope)
-    }
-
-    /// Locks nothing: for commands that have nothing to do with keys.
-    pub(crate) fn lock_none(&mut self, scope: Scope) -> Txn<'_> {
-        self.release();
-        self.listen();
-        Txn::new(self.keyspace, (Guards::None, &mut self.effects), LockedKey::NONE, scope)
-    }
-
-    pub(super) fn lock_one(&mut self, index: usize, scope: Scope) -> Txn<'_> {
-        let keyspace = self.keyspace;
-        let (shard, effects) = self.hold(index);
-        let guards = Guards::One(index, shard);
-        Txn::new(keyspace, (guards, effects), LockedKey::NONE, scope)
-    }
-
-    fn hold(&mut self, index: usize) -> (&mut Shard, &mut Effects) {
-        if self.held.as_ref().is_none_or(|(held, _)| *held != index) {
-            self.release();
-            self.held = Some((index, self.keyspace.lock_shard(index)));
-            self.listen();
-        }
-        match &mut self.held {
-            Some((_, shard)) => (shard, &mut self.effects),
-            None => unreachable!("the shard was locked above"),
-        }
-    }
-
-    pub(super) fn lock_ascending(
-        &mut self,
-        indices: impl Iterator<Item = usize>,
-        scope: Scope,
-    ) -> Txn<'_> {
-        self.release();
-        let several = Several::lock(self.keyspace, indices);
-        self.take_several(several, scope)
-    }
-
-    /// Nothing else is held.
-    pub(super) fn take_several(&mut self, several: Several<'a>, scope: Scope) -> Txn<'_> {
-        self.listen();
-        let guards = Guards::Several(several);
-        Txn::new(self.keyspace, (guards, &mut self.effects), LockedKey::NONE, scope)
-    }
-}
-
-impl Drop for Run<'_> {
-    fn drop(&mut self) {
-        self.release();
-    }
 }
 
 impl Drop for Txn<'_> {
@@ -267,39 +88,8 @@ impl Drop for Txn<'_> {
     }
 }
 
-impl Keyspace {
-    /// Brings the places of these keys into the processor's caches, all at the same time.
-    ///
-    /// Looking one key up after the other, each look-up waits for memory on its own. Here nothing
-    /// depends on what is read, so that the waits overlap. It is only a hint: a shard that somebody
-    /// else holds is passed over, and whether keys are there is not told. `hashes` is room to work in.
-    pub(crate) fn warm<'k>(
-        &self,
-        keys: impl Iterator<Item = &'k [u8]>,
-        database: usize,
-        hashes: &mut Vec<u64>,
-    ) {
-        hashes.clear();
-        hashes.extend(keys.map(|key| self.hash(key)));
-        let mut shards = [const { None }; MOST_WARMED];
-        for (locked, shard) in shards.iter_mut().zip(&self.shards) {
-            *locked = shard.0.try_lock().ok();
-        }
-        let database = |hash| {
-            let shard = shards.get(self.shard_of(hash)).and_then(Option::as_ref);
-            shard.and_then(|shard| shard.database(database))
-        };
-        for &hash in &*hashes {
-            database(hash).inspect(|database| database.prefetch_home(hash));
-        }
-        for &hash in &*hashes {
-            database(hash).inspect(|database| database.prefetch_entry(hash));
-        }
-    }
-}
-
 impl<'a> Txn<'a> {
-    fn new(
+    pub(super) fn new(
         keyspace: &'a Keyspace,
         (guards, effects): (Guards<'a>, &'a mut Effects),
         locked_key: LockedKey,
@@ -653,7 +443,7 @@ impl Txn<'_> {
     }
 
     /// Has what has these hashes brought near, all at the same time.
-    fn prefetch(&mut self, hashes: &[u64]) {
+    pub(super) fn prefetch(&mut self, hashes: &[u64]) {
         for &hash in hashes {
             self.slice(hash).database.prefetch_home(hash);
         }
@@ -672,121 +462,6 @@ fn shard_mut<'t>(keyspace: &Keyspace, guards: &'t mut Guards<'_>, hash: u64) -> 
         Guards::Lent(holder) => holder.find_mut(index),
     };
     found.expect("the command's row names all keys that it uses")
-}
-
-/// A database in one shard, and what is counted there.
-struct Slice<'t> {
-    database: &'t mut Database,
-    number: usize,
-    counters: &'t mut Counters,
-    interest: Option<&'t Interest>,
-    locked_key: &'t mut LockedKey,
-    expiry_ms: i64,
-    notes: &'t mut Notes,
-    effects: &'t mut Effects,
-    ready: &'t mut Vec<Ready>,
-}
-
-impl Slice<'_> {
-    /// Where the key is, if it is there; removes it if its time is over.
-    fn find(&mut self, hash: u64, key: &[u8]) -> Option<Found> {
-        let is_locked = self.locked_key.is(key);
-        match self.locked_key.place {
-            Place::None if is_locked => return None,
-            Place::At(found) if is_locked => return Some(found),
-            _ => {}
-        }
-        let found = self.database.find(hash, key).filter(|&found| !self.expire(hash, found, key));
-        if is_locked {
-            self.locked_key.place = found.map_or(Place::None, Place::At);
-        }
-        found
-    }
-
-    /// Removes an entry if its time is over; whether it was.
-    fn expire(&mut self, hash: u64, found: Found, key: &[u8]) -> bool {
-        let is_expired = self.database.is_expired(found, self.expiry_ms);
-        if is_expired {
-            self.counters.expired += 1;
-            self.notes.event(EventClass::EXPIRED, "expired", self.number, key);
-            self.note_change(key);
-            self.note_ready(key);
-            self.note_removal(key);
-            self.change(found).remove(hash, found);
-        }
-        is_expired
-    }
-
-    /// Tells the log of a key that no command has removed.
-    fn note_removal(&mut self, key: &[u8]) {
-        if self.effects.is_on {
-            self.effects.add(self.number, [&b"DEL"[..], key].into_iter());
-        }
-    }
-
-    /// Notes that something has come or gone under a key, if somebody waits for it.
-    fn note_ready(&mut self, key: &[u8]) {
-        let is_awaited = |interest: &Interest| interest.waiting.is_awaited(self.number, key);
-        if self.interest.is_some_and(is_awaited) {
-            let place = (self.number, Box::from(key));
-            if !self.ready.contains(&place) {
-                self.ready.push(place);
-            }
-        }
-    }
-
-    fn note_miss(&mut self, key: &[u8]) {
-        self.counters.misses += 1;
-        self.notes.event(EventClass::MISS, "keymiss", self.number, key);
-    }
-
-    fn note_change(&mut self, key: &[u8]) {
-        if let Some(interest) = self.interest {
-            interest.watches.touch(self.number, key);
-        }
-        self.notes.changed(key);
-    }
-
-    /// The database, for an entry of it to be changed: what was known of places is no longer certain.
-    fn change(&mut self, found: Found) -> &mut Database {
-        self.locked_key.place = Place::Unknown;
-        self.preserve(found);
-        self.database
-    }
-
-    fn add(&mut self, hash: u64, draft: Draft<'_>) {
-        self.locked_key.place = Place::Unknown;
-        self.database.insert(hash, draft);
-    }
-
-    /// An entry is about to change: a snapshot that is on its way gets it as it is.
-    fn preserve(&mut self, found: Found) {
-        if self.database.walk.is_some() {
-            self.database.preserve(found);
-        }
-    }
-
-    /// Stores an entry, whatever is there under its key.
-    fn put(&mut self, hash: u64, draft: Draft<'_>) {
-        let found = match self.locked_key.place {
-            Place::None if self.locked_key.is(draft.key) => None,
-            Place::At(found) if self.locked_key.is(draft.key) => Some(found),
-            _ => self.find(hash, draft.key),
-        };
-        self.store(hash, found, draft);
-    }
-
-    fn store(&mut self, hash: u64, found: Option<Found>, draft: Draft<'_>) {
-        self.note_change(draft.key);
-        self.note_ready(draft.key);
-        if found.is_none() {
-            self.notes.event(EventClass::NEW, "new", self.number, draft.key);
-        }
-        match found {
-            Some(found) => self.change(found).replace(found, draft),
-            None => self.add(hash, draft),
-        }
-    }
 }
 
 /// The shards that are held.

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Keyspace;
 use super::holding::{Holder, Several};
+use super::run::Run;
 use super::shard::Shard;
-use super::txn::{Run, Scope, Txn};
+use super::txn::{Scope, Txn};
 
 /// A place in the queues of some keys.
 #[derive(Debug)]

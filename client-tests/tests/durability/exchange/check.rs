@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     bounds::{End, Loss},
-    id::{Entry, Id, entries, last_delivered, pending, text},
+    entries::{Entry, Id, entries, last_delivered, pending, text},
 };
 
 /// All that is there.

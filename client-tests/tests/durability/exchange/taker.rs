@@ -11,7 +11,7 @@ use client_tests::{
 use super::{Exchange, GROUP, consumer};
 use crate::{
     bounds::Log,
-    id::{Id, entries, text},
+    entries::{Id, entries, text},
 };
 
 #[derive(Clone)]

@@ -11,7 +11,7 @@ use super::{
     keyspace::{Item, Keyspace, Stream, Value},
     operation::{Keys, texts::found_in_short},
 };
-use crate::id::{entries, last_delivered, pending, text};
+use crate::entries::{entries, last_delivered, pending, text};
 
 const TEXTS: [&str; 9] = ["text", "other", "log", "counter", LARGE, "from", "to", "ledger", "left"];
 const LISTS: [&str; 3] = ["list", "moved", "right"];

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::id::{Entry, Id};
+use crate::entries::{Entry, Id};
 
 /// The values by the last part of their keys' names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

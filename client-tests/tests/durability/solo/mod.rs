@@ -14,7 +14,7 @@ use client_tests::{
     wire::NoReply,
 };
 
-use crate::{bounds::Log, id::text};
+use crate::{bounds::Log, entries::text};
 use keyspace::Keyspace;
 use operation::{Keys, Operation};
 

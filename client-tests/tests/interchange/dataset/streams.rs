@@ -129,32 +129,16 @@ fn add_group(builder: &mut Builder, key: &[u8], group: &str, ids: &[Id]) {
 fn add_consumer(builder: &mut Builder, key: &[u8], group: &str, consumer: &[u8], ids: &[Id]) {
     builder.push(command!["XGROUP", "CREATECONSUMER", key, group, consumer]);
     let count = (1 + builder.random.below(20)).to_string();
+    let read = |ends: Vec<Vec<u8>>| {
+        let mut command = command!["XREADGROUP", "GROUP", group, consumer, "COUNT", count];
+        command.extend(ends);
+        command
+    };
     if builder.random.once_in(2) {
-        builder.push(command![
-            "XREADGROUP",
-            "GROUP",
-            group,
-            consumer,
-            "COUNT",
-            count,
-            "STREAMS",
-            key,
-            ">"
-        ]);
+        builder.push(read(command!["STREAMS", key, ">"]));
     }
     if builder.random.once_in(3) {
-        builder.push(command![
-            "XREADGROUP",
-            "GROUP",
-            group,
-            consumer,
-            "COUNT",
-            count,
-            "NOACK",
-            "STREAMS",
-            key,
-            ">"
-        ]);
+        builder.push(read(command!["NOACK", "STREAMS", key, ">"]));
     }
     if builder.random.once_in(2) {
         claim(builder, key, group, consumer, ids);

@@ -6,7 +6,7 @@ use client_tests::{program::caller::Command, random::Random, reply::Reply};
 
 use super::{Keys, about};
 use crate::{
-    id::{Entry, Id},
+    entries::{Entry, Id},
     solo::keyspace::{Keyspace, Stream},
 };
 

@@ -1,25 +1,7 @@
-//! The ids of a stream's entries.
-
-use std::fmt;
+//! Entries of streams, as replies have them.
 
 use client_tests::reply::Reply;
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Id(u64, u64);
-
-impl Id {
-    pub(crate) fn of(reply: &Reply) -> Option<Self> {
-        let text = String::from_utf8(reply.text()?).ok()?;
-        let (time, number) = text.split_once('-')?;
-        Some(Self(time.parse().ok()?, number.parse().ok()?))
-    }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}-{}", self.0, self.1)
-    }
-}
+pub(crate) use client_tests::stream_id::Id;
 
 /// An entry whose one field has a number.
 #[derive(Clone, Debug, PartialEq, Eq)]
