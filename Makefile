@@ -8,7 +8,8 @@ REDLET = $(or $(CARGO_TARGET_DIR),target)/release/redlet
 
 .PHONY: run test check conformance clients valkey-suite durability bench instructions fuzz miri
 
-# Serves on 127.0.0.1:6379, or on PORT; ARGS are given to redlet as they are.
+# Serves on 127.0.0.1:6379, or on PORT; ARGS are given to redlet as they are. It has save points and keeps its files here:
+# ARGS='--dir DIRECTORY' keeps them elsewhere, ARGS='--save ""' keeps none.
 run:
 	$(CARGO) run --release -p redlet -- --port $(PORT) $(ARGS)
 

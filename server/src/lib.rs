@@ -21,7 +21,7 @@
 //!
 //! Bytes arrive on a [connection](MemoryStream) and are decoded in place (`resp`); the request's
 //! row is looked up in the table of commands (`command`); the pipeline (`execute`) admits it,
-//! locks the shards of its keys (`keyspace::txn`) and runs the row's function, which writes its
+//! locks the shards of its keys (`keyspace::run`) and runs the row's function, which writes its
 //! reply straight into the connection's output. Every command takes this way.
 //!
 //! # The map of the house
@@ -42,12 +42,12 @@
 //! | `limit` | keeping within the memory that there is to be |
 //! | `stats`, `slowlog`, `latency` | what is counted and remembered of requests |
 //! | `error`, `text` | the texts of errors, and small texts for people |
-//! | `keyspace` | shards, locks, entries, expiry |
+//! | `keyspace` | shards, locks, entries, expiry, eviction, the walk of a snapshot |
 //! | `storage` | pages of slots, and tables that find a slot by its key |
 //! | `value` | what a key can hold; pure data structures |
 //! | `resp` | the wire |
 //! | `durability` | what outlives the process: snapshots and the log |
-//! | `journal` | Redis's file formats |
+//! | `journal` | Redis's file formats, the end of the log in memory, and disks |
 //! | `clock`, `random` | the only sources of time and randomness |
 
 mod accept;
