@@ -474,6 +474,6 @@ fn write_base(engine: &Engine, txn: &mut Txn<'_>, path: &Path) -> Result<u64, St
     let mut draft = Draft::create(&*engine.durability.disk, draft, manner)?;
     let used = txn.all_figures().iter().map(|figures| figures.bytes).sum();
     draft.write(&header(engine, what, &txn.sizes(), used))?;
-    txn.write_all(what.form(engine), |chunk| draft.write(&chunk.bytes))?;
+    txn.write_all(what.form(engine), |chunk| draft.write_chunk(chunk))?;
     draft.finish(what, path)
 }

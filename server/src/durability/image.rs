@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 
-use super::job::{self, Job};
+use super::job::{self, Job, WAITING_PIECES};
 use super::load::{Expired, Twice, read_snapshot};
 use crate::command::args::Request;
 use crate::engine::Engine;
 use crate::journal::crc64::crc64;
 use crate::journal::payload::dump;
-use crate::journal::rdb::{self, trailer};
+use crate::journal::rdb::{self, Piece, trailer};
 use crate::journal::window::Window;
 use crate::keyspace::Txn;
 use crate::value::number::format_integer;
@@ -58,17 +59,24 @@ impl std::fmt::Debug for Snapshot {
 /// Takes a snapshot between requests, which go on being executed.
 pub(crate) async fn take(engine: &Arc<Engine>) -> Snapshot {
     let job = begin(engine).await;
-    let (pieces, mut taken) = mpsc::channel::<Vec<u8>>(1);
-    let gather = async {
-        let mut bytes = job.header().to_vec();
-        while let Some(piece) = taken.recv().await {
-            bytes.extend_from_slice(&piece);
-        }
-        bytes
-    };
-    let ((), bytes) = tokio::join!(job::collect(engine, &job, pieces), gather);
+    let (pieces, taken) = mpsc::channel(WAITING_PIECES);
+    let begun = job.header().to_vec();
+    let gathered = spawn_blocking(move || gather(begun, taken));
+    job::collect(engine, &job, pieces).await;
+    let bytes = gathered.await.expect("nothing panics that writes to memory");
     engine.durability.end_job();
     Snapshot::complete(bytes, job.keys)
+}
+
+/// Writes down what is collected, behind the beginning.
+fn gather(mut bytes: Vec<u8>, mut taken: mpsc::Receiver<Piece>) -> Vec<u8> {
+    while let Some(piece) = taken.blocking_recv() {
+        match piece {
+            Piece::Bytes(piece) => bytes.extend_from_slice(&piece),
+            Piece::Large(large) => large.write(&mut bytes),
+        }
+    }
+    bytes
 }
 
 /// Begins a snapshot once there is no other, and no script is in the middle of something.

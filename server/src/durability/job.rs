@@ -14,14 +14,15 @@ use super::saving::{Draft, Manner, What, header, note_success, temporary};
 use crate::clock::Stopwatch;
 use crate::config::Param;
 use crate::engine::{Bar, Engine};
-use crate::keyspace::Txn;
+use crate::journal::rdb::{Chunk, Piece};
+use crate::keyspace::{Keyspace, Txn};
 
 /// How long entries are collected before requests get their turn, and a shard is held at a time.
 const SLICE: Duration = Duration::from_micros(150);
 const HOLD: Duration = Duration::from_micros(50);
 /// How much is collected before it is given to be written, and how many such pieces may wait.
 const PIECE: usize = 64 * 1024;
-const WAITING_PIECES: usize = 16;
+pub(super) const WAITING_PIECES: usize = 16;
 
 /// What a snapshot is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +175,7 @@ async fn write(engine: &Arc<Engine>, job: &Job) -> Result<u64, String> {
 
 /// What has been collected. Where the server ends meanwhile, the pieces that come are not all there should be.
 struct Taken {
-    pieces: mpsc::Receiver<Vec<u8>>,
+    pieces: mpsc::Receiver<Piece>,
     are_all: Arc<AtomicBool>,
 }
 
@@ -191,7 +192,7 @@ fn write_pieces(engine: &Engine, path: &Path, job: &Job, mut taken: Taken) -> Re
         if job.is_abandoned() {
             return Err(ABANDONED.to_owned());
         }
-        draft.write(&piece)?;
+        draft.write_piece(&piece)?;
     }
     if !taken.are_all.load(Ordering::SeqCst) {
         return Err("the server ended before it was complete".to_owned());
@@ -227,18 +228,18 @@ const ABANDONED: &str = "it is not wanted any more";
 
 /// Goes through all shards in turn until the snapshot is complete, and lets requests through every so often. When
 /// nobody takes what it collects, the snapshot ends all the same.
-pub(super) async fn collect(engine: &Engine, job: &Job, pieces: mpsc::Sender<Vec<u8>>) {
+pub(super) async fn collect(engine: &Engine, job: &Job, pieces: mpsc::Sender<Piece>) {
     let keyspace = &engine.keyspace;
-    let (mut left, mut piece): (Vec<usize>, Vec<u8>) =
-        ((0..keyspace.count_shards()).collect(), Vec::new());
+    let mut left: Vec<usize> = (0..keyspace.count_shards()).collect();
+    let mut collected = Chunk::default();
     while !left.is_empty() {
         let slice = Stopwatch::start();
         let (mut done, mut keys) = (Vec::new(), 0);
         for &shard in &left {
             let hold = Stopwatch::start();
             let strides = keyspace.walk(shard, &|| hold.elapsed() > HOLD);
-            piece.extend_from_slice(&strides.chunk.bytes);
             keys += strides.chunk.keys;
+            collected.append(strides.chunk);
             if strides.is_done {
                 done.push(shard);
             }
@@ -252,11 +253,19 @@ pub(super) async fn collect(engine: &Engine, job: &Job, pieces: mpsc::Sender<Vec
         if !left.is_empty() {
             left.rotate_left(1);
         }
-        let is_full = piece.len() >= PIECE || left.is_empty();
-        if is_full && pieces.send(std::mem::take(&mut piece)).await.is_err() {
-            keyspace.abandon_snapshot();
+        if collected.len() >= PIECE || collected.has_large() || left.is_empty() {
+            send(keyspace, &pieces, collected.take()).await;
         }
         yield_now().await;
+    }
+}
+
+/// Gives what has been collected to be written.
+async fn send(keyspace: &Keyspace, pieces: &mpsc::Sender<Piece>, chunk: Chunk) {
+    for piece in chunk.into_pieces() {
+        if pieces.send(piece).await.is_err() {
+            keyspace.abandon_snapshot();
+        }
     }
 }
 

@@ -10,7 +10,8 @@ use crate::engine::{Bar, Engine};
 use crate::journal::crc64::crc64;
 use crate::journal::disk::{Disk, DiskFile};
 use crate::journal::effects::{write_command, write_time};
-use crate::journal::rdb::{Form, Header, Size, trailer};
+use crate::journal::output::Drained;
+use crate::journal::rdb::{Chunk, Form, Header, Piece, Size, trailer};
 use crate::keyspace::Txn;
 
 /// After so many bytes a file is brought to the disk, so that there is not much left to do at the end.
@@ -80,6 +81,27 @@ impl<'d> Draft<'d> {
             self.sync()?;
         }
         Ok(())
+    }
+
+    pub(super) fn write_chunk(&mut self, chunk: Chunk) -> Result<(), String> {
+        chunk.into_pieces().try_for_each(|piece| self.write_piece(&piece))
+    }
+
+    pub(super) fn write_piece(&mut self, piece: &Piece) -> Result<(), String> {
+        match piece {
+            Piece::Bytes(bytes) => self.write(bytes),
+            Piece::Large(large) => {
+                let mut result = Ok(());
+                let mut output = Drained::new(|bytes: &[u8]| {
+                    if result.is_ok() {
+                        result = self.write(bytes);
+                    }
+                });
+                large.write(&mut output);
+                output.end();
+                result
+            }
+        }
     }
 
     /// Of what has been written so far, if it is kept.
@@ -201,7 +223,7 @@ fn write_snapshot(engine: &Engine, txn: &Txn<'_>) -> Result<u64, String> {
     let mut draft = Draft::create(disk, temporary(&path, ""), manner)?;
     let used = txn.all_figures().iter().map(|figures| figures.bytes).sum();
     draft.write(&header(engine, What::Snapshot, &txn.sizes(), used))?;
-    txn.write_all(Form::Snapshot(engine.saved_usage()), |chunk| draft.write(&chunk.bytes))?;
+    txn.write_all(Form::Snapshot(engine.saved_usage()), |chunk| draft.write_chunk(chunk))?;
     draft.finish(What::Snapshot, &path)
 }
 

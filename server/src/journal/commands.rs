@@ -1,6 +1,7 @@
 //! An entry as the commands that make it, which is what a log may begin with in place of a snapshot.
 
 use super::effects::write_command;
+use super::output::Output;
 use crate::keyspace::Entry;
 use crate::value::list::Part;
 use crate::value::number::format_integer;
@@ -12,12 +13,12 @@ use crate::value::{Text, ValueRef};
 /// How many elements one command adds.
 const PORTION: usize = 64;
 
-pub(super) fn write(output: &mut Vec<u8>, entry: Entry<'_>) {
+pub(super) fn write(output: &mut dyn Output, entry: Entry<'_>) {
     let key = entry.key();
     match entry.value() {
         ValueRef::String(text) => {
             let text = text.bytes(&mut [0; LONGEST_INTEGER]).to_vec();
-            write_command(output, [&b"SET"[..], key, &text].into_iter());
+            write_command(output.room(), [&b"SET"[..], key, &text].into_iter());
         }
         ValueRef::List(list) => {
             let mut portions = Portions::new(output, b"RPUSH", key);
@@ -35,7 +36,7 @@ pub(super) fn write(output: &mut Vec<u8>, entry: Entry<'_>) {
         }
         ValueRef::Set(set) => {
             let mut portions = Portions::new(output, b"SADD", key);
-            set.iter().for_each(|member| portions.add(member));
+            set.visit(|member| portions.add(member));
             portions.end();
         }
         ValueRef::Stream(stream) => write_stream(output, key, stream),
@@ -43,20 +44,20 @@ pub(super) fn write(output: &mut Vec<u8>, entry: Entry<'_>) {
     if let Some(deadline_ms) = entry.deadline_ms() {
         let mut room = [0; LONGEST_INTEGER];
         let deadline_ms = format_integer(deadline_ms, &mut room);
-        write_command(output, [&b"PEXPIREAT"[..], key, deadline_ms].into_iter());
+        write_command(output.room(), [&b"PEXPIREAT"[..], key, deadline_ms].into_iter());
     }
 }
 
 /// Commands that each add some elements.
 struct Portions<'o> {
-    output: &'o mut Vec<u8>,
+    output: &'o mut dyn Output,
     command: &'static [u8],
     key: &'o [u8],
     elements: Vec<Box<[u8]>>,
 }
 
 impl<'o> Portions<'o> {
-    fn new(output: &'o mut Vec<u8>, command: &'static [u8], key: &'o [u8]) -> Self {
+    fn new(output: &'o mut dyn Output, command: &'static [u8], key: &'o [u8]) -> Self {
         Portions { output, command, key, elements: Vec::new() }
     }
 
@@ -72,13 +73,13 @@ impl<'o> Portions<'o> {
             let head = [self.command, self.key].into_iter();
             let words: Vec<&[u8]> =
                 head.chain(self.elements.iter().map(|element| &**element)).collect();
-            write_command(self.output, words.into_iter());
+            write_command(self.output.room(), words.into_iter());
             self.elements.clear();
         }
     }
 }
 
-fn write_stream(output: &mut Vec<u8>, key: &[u8], stream: &Stream) {
+fn write_stream(output: &mut dyn Output, key: &[u8], stream: &Stream) {
     let mut room = [0; LONGEST_ID];
     for entry in stream.log.range(IdRange::ALL) {
         let fields: Vec<Box<[u8]>> = entry
@@ -88,12 +89,12 @@ fn write_stream(output: &mut Vec<u8>, key: &[u8], stream: &Stream) {
             .collect();
         let head = [&b"XADD"[..], key, entry.id.format(&mut room)].into_iter();
         let words: Vec<&[u8]> = head.chain(fields.iter().map(|field| &**field)).collect();
-        write_command(output, words.into_iter());
+        write_command(output.room(), words.into_iter());
     }
     if stream.log.is_empty() {
         // A stream that has nothing in it: what is added goes at once.
         let words = [&b"XADD"[..], key, b"MAXLEN", b"0", b"0-1", b"x", b"y"];
-        write_command(output, words.into_iter());
+        write_command(output.room(), words.into_iter());
     }
     let (mut last_room, mut deleted_room, mut number) =
         ([0; LONGEST_ID], [0; LONGEST_ID], [0; LONGEST_INTEGER]);
@@ -102,21 +103,21 @@ fn write_stream(output: &mut Vec<u8>, key: &[u8], stream: &Stream) {
     let added = format_integer(history.added as i64, &mut number);
     let deleted = history.max_deleted_id.format(&mut deleted_room);
     let words = [&b"XSETID"[..], key, last_id, b"ENTRIESADDED", added, b"MAXDELETEDID", deleted];
-    write_command(output, words.into_iter());
+    write_command(output.room(), words.into_iter());
     for (name, group) in stream.groups.iter() {
         write_group(output, (key, name), group);
     }
 }
 
-fn write_group(output: &mut Vec<u8>, (key, name): (&[u8], &[u8]), group: &Group) {
+fn write_group(output: &mut dyn Output, (key, name): (&[u8], &[u8]), group: &Group) {
     let (mut id_room, mut number) = ([0; LONGEST_ID], [0; LONGEST_INTEGER]);
     let last_id = group.last_id.format(&mut id_room);
     let read = format_integer(group.read.unwrap_or(-1), &mut number);
     let words = [&b"XGROUP"[..], b"CREATE", key, name, last_id, b"ENTRIESREAD", read];
-    write_command(output, words.into_iter());
+    write_command(output.room(), words.into_iter());
     for consumer in group.consumers() {
         let words = [&b"XGROUP"[..], b"CREATECONSUMER", key, name, &consumer.name];
-        write_command(output, words.into_iter());
+        write_command(output.room(), words.into_iter());
     }
     for (id, pending) in group.pending_in(IdRange::ALL) {
         let (mut time, mut count) = ([0; LONGEST_INTEGER], [0; LONGEST_INTEGER]);
@@ -134,6 +135,6 @@ fn write_group(output: &mut Vec<u8>, (key, name): (&[u8], &[u8]), group: &Group)
             b"JUSTID",
             b"FORCE",
         ];
-        write_command(output, words.into_iter());
+        write_command(output.room(), words.into_iter());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::output::Output;
 use super::payload::{Reader, write_length, write_string};
 use super::ziplist;
 use crate::value::Text;
@@ -16,9 +17,10 @@ const COUNT_AT: usize = 4;
 const ELEMENTS_AT: usize = 6;
 const END_MARK: u8 = 0xff;
 
-pub(super) fn write(output: &mut Vec<u8>, list: &List) {
-    write_length(output, list.parts().count() as u64);
+pub(super) fn write(output: &mut dyn Output, list: &List) {
+    write_length(output.room(), list.parts().count() as u64);
     for part in list.parts() {
+        let output = output.room();
         match part {
             Part::Packed(elements, count) => {
                 write_length(output, PACKED);

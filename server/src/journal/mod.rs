@@ -12,6 +12,7 @@ pub(crate) mod libraries;
 mod lists;
 pub(crate) mod log;
 mod lzf;
+pub(crate) mod output;
 pub(crate) mod payload;
 pub(crate) mod rdb;
 pub(crate) mod script;

@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 
+use super::output::Output;
 use super::sets::{Form, RestoredSet};
 use super::streams::{self, Version};
 use super::{crc64::crc64, lists, lzf, sets};
@@ -269,9 +270,11 @@ pub(super) fn add_footer(payload: &mut Vec<u8>) {
     payload.extend(checksum.to_le_bytes());
 }
 
-pub(crate) fn write_value(output: &mut Vec<u8>, value: ValueRef<'_>) {
+pub(crate) fn write_value(output: &mut dyn Output, value: ValueRef<'_>) {
     match value {
-        ValueRef::String(text) => write_string(output, text.bytes(&mut [0; PRINTED_INTEGER])),
+        ValueRef::String(text) => {
+            write_string(output.room(), text.bytes(&mut [0; PRINTED_INTEGER]));
+        }
         ValueRef::List(list) => lists::write(output, list),
         ValueRef::Set(set) => sets::write(output, set),
         ValueRef::Stream(stream) => streams::write(output, stream, Version::Timed),
@@ -289,7 +292,7 @@ pub(super) const fn saved_type(value: ValueRef<'_>) -> u8 {
     }
 }
 
-pub(super) fn write_saved(output: &mut Vec<u8>, value: ValueRef<'_>) {
+pub(super) fn write_saved(output: &mut dyn Output, value: ValueRef<'_>) {
     match value {
         ValueRef::Set(set @ Set::Packed(_)) => sets::write_members(output, set),
         ValueRef::Stream(stream) => streams::write(output, stream, Version::Counted),

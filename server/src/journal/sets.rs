@@ -1,6 +1,7 @@
 //! Sets as RDB files have them: integers, packed members, or members one after the other.
 
 use super::lists::{framed, packed_elements};
+use super::output::Output;
 use super::payload::{Reader, write_length, write_string};
 use crate::value::number::from_little_endian;
 use crate::value::set::Set;
@@ -24,28 +25,26 @@ pub(crate) enum Form {
 /// Integers have the width and the number of them in front.
 const INTEGERS_AT: usize = 8;
 
-pub(super) fn write(output: &mut Vec<u8>, set: &Set) {
+pub(super) fn write(output: &mut dyn Output, set: &Set) {
     match set {
         Set::Integers(integers) => {
             let (width, bytes) = integers.parts();
             let count = (bytes.len() / width) as u32;
             let head = [(width as u32).to_le_bytes(), count.to_le_bytes()];
-            write_string(output, &[head.as_flattened(), bytes].concat());
+            write_string(output.room(), &[head.as_flattened(), bytes].concat());
         }
         Set::Packed(packed) => {
             let (bytes, count) = packed.parts();
-            write_string(output, &framed(bytes, count));
+            write_string(output.room(), &framed(bytes, count));
         }
         Set::Table(_) => write_members(output, set),
     }
 }
 
 /// Members one after the other, whatever form the set has.
-pub(super) fn write_members(output: &mut Vec<u8>, set: &Set) {
-    write_length(output, set.len() as u64);
-    for member in set.iter() {
-        write_string(output, member.bytes(&mut [0; LONGEST_INTEGER]));
-    }
+pub(super) fn write_members(output: &mut dyn Output, set: &Set) {
+    write_length(output.room(), set.len() as u64);
+    set.visit(|member| write_string(output.room(), member.bytes(&mut [0; LONGEST_INTEGER])));
 }
 
 /// `None` means that the bytes are not what they should be; this holds for an empty set, too.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::lists::{framed, packed_texts};
+use super::output::Output;
 use super::payload::{Reader, write_length, write_string};
 use crate::value::Text;
 use crate::value::packed;
@@ -27,24 +28,29 @@ const SAME_NAMES: i64 = 2;
 const AROUND_FIELDS: usize = 3;
 
 /// In a version from `Version::Counted` on.
-pub(super) fn write(output: &mut Vec<u8>, stream: &Stream, version: Version) {
+pub(super) fn write(output: &mut dyn Output, stream: &Stream, version: Version) {
     let log = &stream.log;
-    write_length(output, log.count_blocks() as u64);
+    write_length(output.room(), log.count_blocks() as u64);
     for block in log.blocks() {
+        let output = output.room();
         write_string(output, &block.base().to_bytes());
         write_string(output, &node(block));
     }
+    write_history(output.room(), log);
+    write_length(output.room(), stream.groups.len() as u64);
+    for (name, group) in stream.groups.iter() {
+        write_string(output.room(), name);
+        write_group(output, group, version);
+    }
+}
+
+fn write_history(output: &mut Vec<u8>, log: &Log) {
     let History { last_id, max_deleted_id, added } = log.history;
     write_length(output, log.len() as u64);
     write_id(output, last_id);
     write_id(output, log.first_id());
     write_id(output, max_deleted_id);
     write_length(output, added);
-    write_length(output, stream.groups.len() as u64);
-    for (name, group) in stream.groups.iter() {
-        write_string(output, name);
-        write_group(output, group, version);
-    }
 }
 
 fn write_id(output: &mut Vec<u8>, id: Id) {
@@ -52,24 +58,26 @@ fn write_id(output: &mut Vec<u8>, id: Id) {
     write_length(output, id.sequence);
 }
 
-fn write_group(output: &mut Vec<u8>, group: &Group, version: Version) {
-    write_id(output, group.last_id);
-    write_length(output, group.read.unwrap_or(-1) as u64);
-    write_length(output, group.count_pending() as u64);
+fn write_group(output: &mut dyn Output, group: &Group, version: Version) {
+    write_id(output.room(), group.last_id);
+    write_length(output.room(), group.read.unwrap_or(-1) as u64);
+    write_length(output.room(), group.count_pending() as u64);
     for (id, pending) in group.pending_in(IdRange::ALL) {
+        let output = output.room();
         output.extend(id.to_bytes());
         output.extend(pending.delivered_ms.to_le_bytes());
         write_length(output, pending.deliveries as u64);
     }
-    write_length(output, group.count_consumers() as u64);
+    write_length(output.room(), group.count_consumers() as u64);
     for consumer in group.consumers() {
-        write_string(output, &consumer.name);
-        output.extend(consumer.seen_ms.to_le_bytes());
+        let head = output.room();
+        write_string(head, &consumer.name);
+        head.extend(consumer.seen_ms.to_le_bytes());
         if version >= Version::Timed {
-            output.extend(consumer.active_ms.unwrap_or(-1).to_le_bytes());
+            head.extend(consumer.active_ms.unwrap_or(-1).to_le_bytes());
         }
-        write_length(output, consumer.count_pending() as u64);
-        consumer.pending().for_each(|id| output.extend(id.to_bytes()));
+        write_length(head, consumer.count_pending() as u64);
+        consumer.pending().for_each(|id| output.room().extend(id.to_bytes()));
     }
 }
 

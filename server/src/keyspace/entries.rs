@@ -84,6 +84,15 @@ impl Entries {
         entry::outside(self.pages.get(handle)).map(|number| &mut self.values[number])
     }
 
+    /// An entry with a large value as it is now, which shares that value. What it takes may change by that.
+    pub(super) fn still(&mut self, handle: Handle, bytes: &mut usize) -> Option<Kept> {
+        let value = self.outside_mut(handle)?;
+        let before = value.heap_bytes();
+        let still = value.still()?;
+        *bytes = *bytes + value.heap_bytes() - before;
+        Some(Kept::new(self.pages.get(handle), Some(still)))
+    }
+
     /// The value with memory of its own, to be changed in place.
     pub(super) fn value_mut(&mut self, handle: &mut Handle) -> &mut Value {
         if entry::outside(self.pages.get(*handle)).is_none() {

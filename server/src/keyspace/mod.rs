@@ -25,7 +25,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, MutexGuard};
 
 use accounts::Accounts;
-pub(crate) use entry::{Content, Entry, SHARE_OF_TABLE};
+pub(crate) use entry::{Content, Entry, Kept, SHARE_OF_TABLE};
 use eviction::Pool;
 pub(crate) use eviction::{Choice, Eviction, Order};
 pub(crate) use expiry::Sweep;

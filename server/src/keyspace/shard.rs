@@ -54,7 +54,7 @@ pub(super) struct Database {
     /// How many entries have a deadline.
     volatile: usize,
     /// The memory that the entries take.
-    bytes: usize,
+    pub(super) bytes: usize,
     /// Where the sweeper looked last.
     pub(super) sweep_at: u32,
     /// Where a snapshot is that is not through yet.

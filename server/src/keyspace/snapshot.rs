@@ -5,11 +5,14 @@
 //! no entry is done with, without one being touched. From then on two go about: whoever changes an entry that is not done
 //! with writes it down as it is before; and the walk takes what nobody has changed, a few entries at a time.
 //!
+//! A large value is not written down on the spot: what stays as it is shares the value's memory, and is written by who
+//! writes the file.
+//!
 //! Nobody waits for the whole, and no memory is needed for what has not been written to its file yet.
 
 use super::entries::Entries;
 use super::shard::{Database, Shard};
-use super::{Entry, Keyspace, Run, Scope, Txn, Uses};
+use super::{Keyspace, Run, Scope, Txn, Uses};
 use crate::journal::rdb::{Chunk, Form, Size};
 use crate::storage::{Found, Handle};
 
@@ -67,7 +70,7 @@ impl Txn<'_> {
             for database in self.shards().filter_map(|shard| shard.database(number)) {
                 for entry in database.iter() {
                     chunk.add(number, entry);
-                    if chunk.bytes.len() >= FULL {
+                    if chunk.len() >= FULL {
                         sink(chunk.take())?;
                     }
                 }
@@ -143,16 +146,14 @@ impl Database {
     pub(super) fn preserve(&mut self, found: Found) {
         if let Some(walk) = &mut self.walk
             && walk.cursor.is_some()
-            && !self.entries.is_done_with(found.item)
         {
-            walk.write(self.entries.get(found.item));
-            self.entries.be_done_with(found.item);
+            walk.take_stride(&mut self.entries, &mut self.bytes, found.item);
         }
     }
 
     /// Goes on with the walk, and gives what it has brought; whether it is at its end.
     fn walk_on(&mut self, chunk: &mut Chunk, enough: Enough<'_>) -> bool {
-        let Database { table, entries, walk, .. } = self;
+        let Database { table, entries, walk, bytes, .. } = self;
         let Some(present) = walk else {
             return true;
         };
@@ -167,7 +168,7 @@ impl Database {
             && !enough()
         {
             let next = table.scan(cursor, entries, |handle| handles.push(handle));
-            handles.drain(..).for_each(|handle| present.take_stride(entries, handle));
+            handles.drain(..).for_each(|handle| present.take_stride(entries, bytes, handle));
             present.cursor = Some(next).filter(|&next| next != 0);
         }
         chunk.append(present.changed.take());
@@ -188,16 +189,17 @@ impl Database {
 }
 
 impl Walk {
-    fn take_stride(&mut self, entries: &mut Entries, handle: Handle) {
-        if !entries.is_done_with(handle) {
-            self.write(entries.get(handle));
-            entries.be_done_with(handle);
+    /// Is done with an entry, whose database has so many bytes, if it is not yet.
+    fn take_stride(&mut self, entries: &mut Entries, bytes: &mut usize, handle: Handle) {
+        if entries.is_done_with(handle) {
+            return;
         }
-    }
-
-    fn write(&mut self, entry: Entry<'_>) {
         if !self.is_abandoned {
-            self.changed.add(self.number, entry);
+            match entries.still(handle, bytes) {
+                Some(kept) => self.changed.add_large(self.number, kept),
+                None => self.changed.add(self.number, entries.get(handle)),
+            }
         }
+        entries.be_done_with(handle);
     }
 }

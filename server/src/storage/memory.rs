@@ -3,6 +3,8 @@
 //! A large piece is mapped by itself and goes back to the system as soon as it is dropped. Only
 //! small ones are the allocator's, which may keep them for later.
 
+use std::sync::Arc;
+
 use memmap2::MmapMut;
 
 /// The unit in which processors move memory.
@@ -54,6 +56,53 @@ impl Memory {
 
     pub(crate) fn line_mut(&mut self, at: usize) -> &mut [u8; LINE] {
         self.source.all_mut()[self.start + at * LINE..].first_chunk_mut().expect(LINE_IS_THERE)
+    }
+}
+
+impl Clone for Memory {
+    /// A copy has memory of its own.
+    fn clone(&self) -> Self {
+        let mut source = Source::new(self.source.all().len());
+        source.all_mut().copy_from_slice(self.source.all());
+        Memory { source, start: self.start }
+    }
+}
+
+/// What pages take their memory from.
+pub(crate) trait Store {
+    fn bytes(length: usize) -> Self;
+
+    fn get(&self, at: usize, length: usize) -> &[u8];
+
+    fn get_mut(&mut self, at: usize, length: usize) -> &mut [u8];
+}
+
+impl Store for Memory {
+    fn bytes(length: usize) -> Self {
+        Memory::bytes(length)
+    }
+
+    fn get(&self, at: usize, length: usize) -> &[u8] {
+        self.get(at, length)
+    }
+
+    fn get_mut(&mut self, at: usize, length: usize) -> &mut [u8] {
+        self.get_mut(at, length)
+    }
+}
+
+/// Memory that is shared until one of those who have it changes it.
+impl Store for Arc<Memory> {
+    fn bytes(length: usize) -> Self {
+        Arc::new(Memory::bytes(length))
+    }
+
+    fn get(&self, at: usize, length: usize) -> &[u8] {
+        Memory::get(self, at, length)
+    }
+
+    fn get_mut(&mut self, at: usize, length: usize) -> &mut [u8] {
+        Arc::make_mut(self).get_mut(at, length)
     }
 }
 

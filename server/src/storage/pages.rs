@@ -5,7 +5,7 @@
 
 use std::num::NonZeroU32;
 
-use super::memory::Memory;
+use super::memory::{Memory, Store};
 
 /// The place of a slot: its page, and where it begins there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,18 +24,18 @@ const LARGEST_SHARED: usize = LARGEST_PAGE / 8;
 const FINE: usize = 512;
 const SIZES_PER_DOUBLING: usize = 8;
 
-#[derive(Debug, Default)]
-pub(crate) struct Pages {
-    all: Vec<Page>,
+#[derive(Clone, Debug)]
+pub(crate) struct Pages<M = Memory> {
+    all: Vec<Page<M>>,
     /// Pages that have been given back.
     absent: Vec<u32>,
     sizes: Vec<Size>,
     bytes: usize,
 }
 
-#[derive(Debug)]
-struct Page {
-    memory: Memory,
+#[derive(Clone, Debug)]
+struct Page<M> {
+    memory: M,
     slot_bytes: usize,
     slots: u32,
     /// Slots up to here have been in use.
@@ -48,7 +48,7 @@ struct Page {
 }
 
 /// The pages with slots of one size.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Size {
     with_room: Vec<u32>,
     /// One of them that is empty.
@@ -111,7 +111,13 @@ const fn size_number(slot_bytes: usize) -> usize {
     FINE / UNIT + (doubling - FINE.ilog2()) as usize * SIZES_PER_DOUBLING + within
 }
 
-impl Pages {
+impl<M> Default for Pages<M> {
+    fn default() -> Self {
+        Pages { all: Vec::new(), absent: Vec::new(), sizes: Vec::new(), bytes: 0 }
+    }
+}
+
+impl<M: Store> Pages<M> {
     /// A slot of exactly this size, which is one of those that `slot_bytes` gives. What it contains
     /// is left over from earlier.
     pub(crate) fn take(&mut self, slot_bytes: usize) -> Handle {
@@ -164,6 +170,11 @@ impl Pages {
         page.memory.get_mut(handle.offset(), page.slot_bytes)
     }
 
+    /// All slots that are taken, page by page.
+    pub(crate) fn taken(&self) -> impl Iterator<Item = &[u8]> {
+        self.all.iter().flat_map(Page::taken_slots)
+    }
+
     /// What all pages take.
     pub(crate) const fn bytes(&self) -> usize {
         self.bytes
@@ -183,7 +194,7 @@ impl Pages {
         let size = &mut self.sizes[size_number(slot_bytes)];
         let wanted = size.bytes.clamp(SMALLEST_PAGE, LARGEST_PAGE);
         let slots = if slot_bytes > LARGEST_SHARED { 1 } else { (wanted / slot_bytes).max(1) };
-        let memory = Memory::bytes(slots * slot_bytes);
+        let memory = M::bytes(slots * slot_bytes);
         let place = size.with_room.len() as u32;
         let slots = slots as u32;
         let page = Page { memory, slot_bytes, slots, used: 0, taken: 0, vacant: None, place };
@@ -213,9 +224,9 @@ impl Pages {
     }
 }
 
-impl Page {
+impl<M: Store> Page<M> {
     fn absent() -> Self {
-        let memory = Memory::bytes(0);
+        let memory = M::bytes(0);
         Page { memory, slot_bytes: 0, slots: 0, used: 0, taken: 0, vacant: None, place: 0 }
     }
 
@@ -225,6 +236,19 @@ impl Page {
 
     const fn has_room(&self) -> bool {
         self.taken < self.slots
+    }
+
+    fn taken_slots(&self) -> impl Iterator<Item = &[u8]> {
+        let mut is_vacant = vec![false; self.used as usize];
+        let mut vacant = self.vacant;
+        while let Some(handle) = vacant {
+            is_vacant[handle.offset() / self.slot_bytes] = true;
+            let slot = self.memory.get(handle.offset(), self.slot_bytes);
+            let next = slot.first_chunk().expect(LINK_IS_THERE);
+            vacant = Handle::from_number(u32::from_le_bytes(*next));
+        }
+        let slots = is_vacant.into_iter().enumerate().filter(|(_, is_vacant)| !is_vacant);
+        slots.map(|(at, _)| self.memory.get(at * self.slot_bytes, self.slot_bytes))
     }
 
     fn take_slot(&mut self, number: u32) -> Handle {
@@ -251,12 +275,16 @@ impl Page {
     /// Where a slot that was left names the one that was left before.
     fn link(&mut self, handle: Handle) -> &mut [u8; 4] {
         let slot = self.memory.get_mut(handle.offset(), self.slot_bytes);
-        slot.first_chunk_mut().expect("every slot has room for a link")
+        slot.first_chunk_mut().expect(LINK_IS_THERE)
     }
 }
 
+const LINK_IS_THERE: &str = "every slot has room for a link";
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
@@ -277,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_page_goes_when_its_last_slot_is_free() {
-        let mut pages = Pages::default();
+        let mut pages: Pages = Pages::default();
         let count = if cfg!(miri) { 100 } else { 50_000 };
         let handles: Vec<Handle> = (0..count).map(|_| pages.take(56)).collect();
         let most = pages.bytes();
@@ -292,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_slot_that_comes_and_goes_does_not_take_its_page_along() {
-        let mut pages = Pages::default();
+        let mut pages: Pages = Pages::default();
         let stays: Vec<Handle> = (0..4).map(|_| pages.take(64)).collect();
         let comes = pages.take(64);
         let bytes = pages.bytes();
@@ -305,8 +333,39 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_that_shares_memory_stays_as_it_is() {
+        let mut pages: Pages<Arc<Memory>> = Pages::default();
+        let mut taken: Vec<(Handle, u8)> = Vec::new();
+        let add = |pages: &mut Pages<_>, taken: &mut Vec<_>, mark| {
+            let handle = pages.take(slot_bytes(8 + usize::from(mark) * 3));
+            pages.get_mut(handle)[..8].fill(mark);
+            taken.push((handle, mark));
+        };
+        (0..200).for_each(|mark| add(&mut pages, &mut taken, mark));
+        for at in (0..100).rev().step_by(3) {
+            pages.give_back(taken.swap_remove(at).0);
+        }
+        let marks = |pages: &Pages<_>| {
+            let mut marks: Vec<u8> = pages.taken().map(|slot| slot[7]).collect();
+            marks.sort_unstable();
+            marks
+        };
+        let copy = pages.clone();
+        let before = marks(&copy);
+        let mut expected: Vec<u8> = taken.iter().map(|&(_, mark)| mark).collect();
+        expected.sort_unstable();
+        assert_eq!(before, expected);
+        for (handle, _) in taken.drain(..50) {
+            pages.give_back(handle);
+        }
+        (0..100).for_each(|mark| add(&mut pages, &mut taken, mark));
+        assert_eq!(marks(&copy), before);
+        assert_eq!(marks(&pages).len(), taken.len());
+    }
+
+    #[test]
     fn a_slot_with_a_page_to_itself_goes_at_once() {
-        let mut pages = Pages::default();
+        let mut pages: Pages = Pages::default();
         let handle = pages.take(slot_bytes(1 << 20));
         assert_eq!(pages.get(handle).len(), 1 << 20);
         pages.give_back(handle);

@@ -55,6 +55,22 @@ impl Value {
     }
 }
 
+impl Value {
+    /// A value that stays as this one is now, and shares with it what is large until this one is changed. Nothing where
+    /// it is written down as quickly. A set among them only tells its members by `visit`.
+    pub(crate) fn still(&mut self) -> Option<Value> {
+        const LARGE: usize = 16 * 1024;
+        if self.heap_bytes() < LARGE {
+            return None;
+        }
+        match self {
+            Value::String(text) => text.share().map(Value::String),
+            Value::Set(set) => set.still().map(Value::Set),
+            Value::List(_) | Value::Stream(_) => Some(self.clone()),
+        }
+    }
+}
+
 impl ValueRef<'_> {
     /// What `TYPE` says.
     pub(crate) const fn kind(self) -> &'static str {

@@ -112,6 +112,19 @@ impl TextBuffer {
         }
     }
 
+    /// The same text, shared as long as neither is changed, if it is long enough for that.
+    pub(crate) fn share(&mut self) -> Option<Self> {
+        if let TextBuffer::Growing(bytes) = self
+            && bytes.len() >= SHARED_FROM
+        {
+            *self = TextBuffer::Shared(Bytes::from(std::mem::take(bytes)));
+        }
+        match self {
+            TextBuffer::Growing(_) => None,
+            TextBuffer::Shared(bytes) => Some(TextBuffer::Shared(bytes.clone())),
+        }
+    }
+
     pub(crate) fn heap_bytes(&self) -> usize {
         match self {
             TextBuffer::Growing(bytes) => bytes.capacity(),

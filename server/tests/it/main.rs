@@ -23,6 +23,7 @@ mod scan;
 mod scripts;
 #[cfg(feature = "cli")]
 mod sending;
+mod snapshots;
 mod start_time;
 mod streams;
 mod subscribers;

@@ -1,7 +1,7 @@
 //! What there was after each step, and what of it has to be there whatever happens.
 
 use crate::engine::Engine;
-use crate::journal::rdb::{Chunk, Form};
+use crate::journal::rdb::{Chunk, Form, Piece};
 use crate::keyspace::Entry;
 use crate::value::ValueRef;
 use crate::value::string::LONGEST_INTEGER;
@@ -55,7 +55,11 @@ fn told(database: usize, entry: Entry<'_>) -> String {
     }
     let mut chunk = Chunk::new(Form::Commands);
     chunk.add(database, entry);
-    chunk.bytes.escape_ascii().to_string()
+    let told = chunk.into_pieces().map(|piece| match piece {
+        Piece::Bytes(bytes) => bytes,
+        Piece::Large(_) => panic!("nothing is large that is written down at once"),
+    });
+    told.flatten().collect::<Vec<u8>>().escape_ascii().to_string()
 }
 
 /// A state, and how many calls of the disk there had been when the step that led to it began.

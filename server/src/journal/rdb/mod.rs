@@ -5,7 +5,7 @@ mod read;
 mod write;
 
 pub(crate) use read::{Foreign, Item, Loaded, Version, read, survey};
-pub(crate) use write::{Chunk, Form, Header, SavedUsage, Size, trailer};
+pub(crate) use write::{Chunk, Form, Header, Piece, SavedUsage, Size, trailer};
 
 const MAGIC: &[u8; 5] = b"REDIS";
 /// Valkey's own versions begin with this instead, and have a digit fewer in front of them.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::super::commands;
 use super::super::effects::write_select;
+use super::super::output::Output;
 use super::super::payload::{saved_type, write_length, write_saved, write_string};
 use super::{ACTIVE_TIMES, MAGIC, WRITTEN_VERSION, opcode};
-use crate::keyspace::Entry;
+use crate::keyspace::{Entry, Kept};
 use crate::value::ValueRef;
 use crate::value::stream::Stream;
 
@@ -95,10 +96,32 @@ pub(crate) enum SavedUsage {
 /// Some entries, which say of which databases they are.
 #[derive(Debug)]
 pub(crate) struct Chunk {
-    pub(crate) bytes: Vec<u8>,
+    /// What comes before the bytes.
+    ahead: Vec<Piece>,
+    bytes: Vec<u8>,
     pub(crate) keys: u64,
     database: Option<usize>,
     form: Form,
+}
+
+/// What follows one another in a chunk.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    Bytes(Vec<u8>),
+    Large(Large),
+}
+
+/// An entry with a large value as it was at one moment, to be written down later.
+#[derive(Debug)]
+pub(crate) struct Large {
+    kept: Kept,
+    form: Form,
+}
+
+impl Large {
+    pub(crate) fn write(&self, output: &mut dyn Output) {
+        self.form.write(output, self.kept.entry());
+    }
 }
 
 impl Default for Chunk {
@@ -109,7 +132,7 @@ impl Default for Chunk {
 
 impl Chunk {
     pub(crate) const fn new(form: Form) -> Self {
-        Chunk { bytes: Vec::new(), keys: 0, database: None, form }
+        Chunk { ahead: Vec::new(), bytes: Vec::new(), keys: 0, database: None, form }
     }
 
     /// What is there so far; what follows is a chunk of its own.
@@ -118,11 +141,33 @@ impl Chunk {
         std::mem::replace(self, Chunk::new(form))
     }
 
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.keys == 0
+    }
+
+    /// How many bytes there are, without those of large values.
+    pub(crate) const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(crate) const fn has_large(&self) -> bool {
+        !self.ahead.is_empty()
+    }
+
+    pub(crate) fn into_pieces(mut self) -> impl Iterator<Item = Piece> {
+        self.close();
+        self.ahead.into_iter()
+    }
+
     /// Adds another chunk behind what is there.
     pub(crate) fn append(&mut self, other: Chunk) {
-        if self.bytes.is_empty() {
+        if self.is_empty() {
             *self = other;
-        } else if !other.bytes.is_empty() {
+        } else if !other.is_empty() {
+            if !other.ahead.is_empty() {
+                self.close();
+                self.ahead.extend(other.ahead);
+            }
             self.bytes.extend_from_slice(&other.bytes);
             self.keys += other.keys;
             self.database = other.database;
@@ -130,46 +175,75 @@ impl Chunk {
     }
 
     pub(crate) fn add(&mut self, database: usize, entry: Entry<'_>) {
+        self.enter(database);
+        self.form.write(&mut self.bytes, entry);
+    }
+
+    /// Adds an entry with a large value, which is written down later.
+    pub(crate) fn add_large(&mut self, database: usize, kept: Kept) {
+        self.enter(database);
+        self.close();
+        self.ahead.push(Piece::Large(Large { kept, form: self.form }));
+    }
+
+    /// What follows is one more entry, of this database.
+    fn enter(&mut self, database: usize) {
         self.keys += 1;
-        let is_elsewhere = self.database.replace(database) != Some(database);
-        match self.form {
-            Form::Snapshot(usage) => {
-                if is_elsewhere {
-                    self.bytes.push(opcode::SELECT);
-                    write_length(&mut self.bytes, database as u64);
-                }
-                self.add_saved(entry, usage);
-            }
-            Form::Commands => {
-                if is_elsewhere {
-                    write_select(&mut self.bytes, database);
-                }
-                commands::write(&mut self.bytes, entry);
-            }
+        if self.database.replace(database) != Some(database) {
+            self.form.select(&mut self.bytes, database);
         }
     }
 
-    fn add_saved(&mut self, entry: Entry<'_>, usage: SavedUsage) {
-        let (output, value) = (&mut self.bytes, entry.value());
-        if let ValueRef::Stream(stream) = value {
-            write_active_times(output, stream);
+    /// The bytes so far are a piece by themselves.
+    fn close(&mut self) {
+        if !self.bytes.is_empty() {
+            self.ahead.push(Piece::Bytes(std::mem::take(&mut self.bytes)));
         }
-        if let Some(deadline_ms) = entry.deadline_ms() {
-            output.push(opcode::DEADLINE_MS);
-            output.extend(deadline_ms.to_le_bytes());
-        }
-        match usage {
-            SavedUsage::None => {}
-            SavedUsage::Idle(now_ms) => {
-                output.push(opcode::IDLE);
-                write_length(output, entry.usage().idle_s(now_ms) as u64);
-            }
-            SavedUsage::Frequency => output.extend([opcode::FREQUENCY, entry.usage().frequency()]),
-        }
-        output.push(saved_type(value));
-        write_string(output, entry.key());
-        write_saved(output, value);
     }
+}
+
+impl Form {
+    fn select(self, output: &mut Vec<u8>, database: usize) {
+        match self {
+            Form::Snapshot(_) => {
+                output.push(opcode::SELECT);
+                write_length(output, database as u64);
+            }
+            Form::Commands => write_select(output, database),
+        }
+    }
+
+    fn write(self, output: &mut dyn Output, entry: Entry<'_>) {
+        match self {
+            Form::Snapshot(usage) => {
+                write_head(output.room(), entry, usage);
+                write_saved(output, entry.value());
+            }
+            Form::Commands => commands::write(output, entry),
+        }
+    }
+}
+
+/// What stands in front of a value.
+fn write_head(output: &mut Vec<u8>, entry: Entry<'_>, usage: SavedUsage) {
+    let value = entry.value();
+    if let ValueRef::Stream(stream) = value {
+        write_active_times(output, stream);
+    }
+    if let Some(deadline_ms) = entry.deadline_ms() {
+        output.push(opcode::DEADLINE_MS);
+        output.extend(deadline_ms.to_le_bytes());
+    }
+    match usage {
+        SavedUsage::None => {}
+        SavedUsage::Idle(now_ms) => {
+            output.push(opcode::IDLE);
+            write_length(output, entry.usage().idle_s(now_ms) as u64);
+        }
+        SavedUsage::Frequency => output.extend([opcode::FREQUENCY, entry.usage().frequency()]),
+    }
+    output.push(saved_type(value));
+    write_string(output, entry.key());
 }
 
 /// The times at which consumers got something, unless each is that at which the consumer last asked, as it is read

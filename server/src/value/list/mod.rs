@@ -7,6 +7,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::mem;
 use std::ops::Range;
+use std::sync::Arc;
 
 use block::Block;
 use bytes::Bytes;
@@ -30,12 +31,16 @@ enum Blocks {
 
 #[derive(Clone, Debug)]
 struct Many {
-    blocks: VecDeque<Block>,
+    /// A copy shares them until they are changed.
+    blocks: VecDeque<Arc<Block>>,
     length: usize,
     /// What the blocks take, and of that what is in use.
     heap_bytes: usize,
     used_bytes: usize,
 }
+
+/// What a block takes that can be shared, with two counts of those who do, beside its elements.
+const SHARED_BLOCK: usize = 2 * size_of::<usize>() + size_of::<Block>();
 
 /// One end of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +69,9 @@ impl List {
         match &self.blocks {
             Blocks::One(block) => block.heap_bytes(),
             Blocks::Many(many) => {
-                size_of::<Many>() + many.blocks.capacity() * size_of::<Block>() + many.heap_bytes
+                let places = many.blocks.capacity() * size_of::<Arc<Block>>();
+                let blocks = many.blocks.len() * SHARED_BLOCK + many.heap_bytes;
+                size_of::<Many>() + places + blocks
             }
         }
     }
@@ -188,11 +195,12 @@ impl List {
     }
 
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = Text<'_>> {
-        let blocks = match &self.blocks {
-            Blocks::One(block) => (std::slice::from_ref(block), &[][..]),
-            Blocks::Many(many) => many.blocks.as_slices(),
+        let (one, many) = match &self.blocks {
+            Blocks::One(block) => (Some(block), None),
+            Blocks::Many(many) => (None, Some(&many.blocks)),
         };
-        blocks.0.iter().chain(blocks.1).flat_map(Block::elements)
+        let many = many.into_iter().flatten().map(Arc::as_ref);
+        one.into_iter().chain(many).flat_map(Block::elements)
     }
 
     /// Visits the elements in a range, one after the other.
@@ -290,8 +298,8 @@ impl List {
         if let Blocks::Many(many) = &mut self.blocks
             && many.blocks.len() <= 1
         {
-            let only = many.blocks.pop_front();
-            self.blocks = Blocks::One(only.unwrap_or(Block::default()));
+            let only = many.blocks.pop_front().map(Arc::unwrap_or_clone);
+            self.blocks = Blocks::One(only.unwrap_or_default());
         }
     }
 }
@@ -356,7 +364,7 @@ impl Many {
         self.length += block.count();
         self.heap_bytes += block.heap_bytes();
         self.used_bytes += block.used_bytes();
-        self.blocks.insert(at, block);
+        self.blocks.insert(at, Arc::new(block));
     }
 
     fn drop_block(&mut self, end: End) {
@@ -376,6 +384,7 @@ impl Many {
         let block = &mut self.blocks[at];
         self.heap_bytes -= block.heap_bytes();
         self.used_bytes -= block.used_bytes();
+        let block = Arc::make_mut(block);
         let result = change(block);
         self.heap_bytes += block.heap_bytes();
         self.used_bytes += block.used_bytes();
@@ -391,10 +400,10 @@ impl Many {
         elements.skip(gone).for_each(|element| whole.push(End::Tail, element));
         self.remove_block(at);
         let blocks = match whole.blocks {
-            Blocks::One(block) => VecDeque::from([block]),
+            Blocks::One(block) => VecDeque::from([Arc::new(block)]),
             Blocks::Many(many) => many.blocks,
         };
-        let blocks = blocks.into_iter().filter(|block| block.count() > 0);
+        let blocks = blocks.into_iter().filter(|block| block.count() > 0).map(Arc::unwrap_or_clone);
         let mut next = at;
         for mut block in blocks {
             block.shrink();
@@ -407,7 +416,7 @@ impl Many {
     /// Puts a block together with the next one, if they are not too large for that.
     fn merge(&mut self, at: usize) {
         if at + 1 < self.blocks.len() && self.blocks[at].has_room_for(&self.blocks[at + 1]) {
-            let next = self.blocks[at + 1].clone();
+            let next = Arc::clone(&self.blocks[at + 1]);
             self.remove_block(at + 1);
             self.length += next.count();
             self.change(at, |block| block.append(&next));

@@ -6,7 +6,7 @@ use super::*;
 use crate::random::Random;
 
 /// What is done to one is done to the other.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Pair {
     list: Option<List>,
     model: VecDeque<Vec<u8>>,
@@ -28,8 +28,8 @@ impl Pair {
         assert_eq!(self.model, backwards);
         assert_eq!(list.len(), self.model.len());
         if let Blocks::Many(many) = &list.blocks {
-            let heap: usize = many.blocks.iter().map(Block::heap_bytes).sum();
-            let used: usize = many.blocks.iter().map(Block::used_bytes).sum();
+            let heap: usize = many.blocks.iter().map(|block| block.heap_bytes()).sum();
+            let used: usize = many.blocks.iter().map(|block| block.used_bytes()).sum();
             assert_eq!((many.heap_bytes, many.used_bytes), (heap, used));
             assert!(many.blocks.len() > 1 && many.blocks.iter().all(|block| block.count() > 0));
         }
@@ -126,6 +126,20 @@ fn it_is_a_queue_through_random_changes() {
             if operation % 40 == 0 {
                 pair.compare();
             }
+        }
+    }
+}
+
+#[test]
+fn a_copy_stays_as_it_is() {
+    let (random, mut pair) = (Random::seeded(9), Pair::default());
+    let mut copy = pair.clone();
+    for operation in 0..12_000 {
+        pair.change(&random, (operation / 3000) % 2 == 0);
+        if operation % 100 == 0 {
+            copy.compare();
+            pair.compare();
+            copy = pair.clone();
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Members of any number and length, in slots that a table finds.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::random::Random;
+use crate::storage::memory::Memory;
 use crate::storage::{Handle, Items, KeyHasher, Pages, Table, slot_bytes};
 
 pub(crate) struct Members {
@@ -12,8 +14,11 @@ pub(crate) struct Members {
 }
 
 /// Each slot has a member behind its length: one byte, or a mark and four bytes.
-#[derive(Default)]
-struct Slots(Pages);
+#[derive(Clone, Default)]
+struct Slots {
+    pages: Pages<Arc<Memory>>,
+    count: usize,
+}
 
 const LONG: u8 = u8::MAX;
 const LONG_HEAD: usize = 5;
@@ -25,11 +30,18 @@ impl Members {
     }
 
     pub(super) const fn len(&self) -> usize {
-        self.table.len()
+        self.slots.count
+    }
+
+    /// What shares the memory of these members for as long as they stay as they are. It only tells which they are, by
+    /// `visit`, and finds none.
+    pub(super) fn still(&self) -> Self {
+        let (table, slots) = (Table::new(self.hasher.clone()), self.slots.clone());
+        Members { table, slots, hasher: self.hasher.clone() }
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        size_of::<Self>() + self.table.heap_bytes() + self.slots.0.bytes()
+        size_of::<Self>() + self.table.heap_bytes() + self.slots.pages.bytes()
     }
 
     pub(super) fn add(&mut self, member: &[u8]) -> bool {
@@ -48,7 +60,7 @@ impl Members {
             return false;
         };
         self.table.remove(hash, found, &self.slots);
-        self.slots.0.give_back(found.item);
+        self.slots.remove(found.item);
         true
     }
 
@@ -58,6 +70,11 @@ impl Members {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.table.iter().map(|handle| self.slots.key(handle))
+    }
+
+    /// In the order in which they lie in memory.
+    pub(super) fn visit<'s>(&'s self, visit: impl FnMut(&'s [u8])) {
+        self.slots.pages.taken().map(member).for_each(visit);
     }
 
     pub(super) fn pick(&self, random: &Random) -> Option<&[u8]> {
@@ -90,8 +107,8 @@ impl fmt::Debug for Members {
 impl Slots {
     fn add(&mut self, member: &[u8]) -> Handle {
         let head = if member.len() < usize::from(LONG) { 1 } else { LONG_HEAD };
-        let handle = self.0.take(slot_bytes(head + member.len()));
-        let slot = self.0.get_mut(handle);
+        let handle = self.pages.take(slot_bytes(head + member.len()));
+        let slot = self.pages.get_mut(handle);
         if head == 1 {
             slot[0] = member.len() as u8;
         } else {
@@ -99,23 +116,33 @@ impl Slots {
             slot[1..LONG_HEAD].copy_from_slice(&(member.len() as u32).to_le_bytes());
         }
         slot[head..][..member.len()].copy_from_slice(member);
+        self.count += 1;
         handle
+    }
+
+    fn remove(&mut self, handle: Handle) {
+        self.pages.give_back(handle);
+        self.count -= 1;
+    }
+}
+
+/// The member in a slot.
+fn member(slot: &[u8]) -> &[u8] {
+    match slot[0] {
+        LONG => {
+            let length = slot[1..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
+            &slot[LONG_HEAD..][..length as usize]
+        }
+        length => &slot[1..][..usize::from(length)],
     }
 }
 
 impl Items for Slots {
     fn key(&self, handle: Handle) -> &[u8] {
-        let slot = self.0.get(handle);
-        match slot[0] {
-            LONG => {
-                let length = slot[1..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
-                &slot[LONG_HEAD..][..length as usize]
-            }
-            length => &slot[1..][..usize::from(length)],
-        }
+        member(self.pages.get(handle))
     }
 
     fn address(&self, handle: Handle) -> *const u8 {
-        self.0.get(handle).as_ptr()
+        self.pages.get(handle).as_ptr()
     }
 }

@@ -200,7 +200,16 @@ impl Set {
         match self {
             Set::Integers(integers) => integers.iter().map(Text::Integer).for_each(visit),
             Set::Packed(packed) => packed::visit(&packed.bytes, visit),
-            Set::Table(members) => members.iter().for_each(|member| visit(Text::Fixed(member))),
+            Set::Table(members) => members.visit(|member| visit(Text::Fixed(member))),
+        }
+    }
+
+    /// One that shares what this one has for as long as that stays as it is, if it is a table. It only tells which
+    /// members there are, by `visit`, and finds none.
+    pub(crate) fn still(&self) -> Option<Self> {
+        match self {
+            Set::Table(members) => Some(Set::Table(Box::new(members.still()))),
+            _ => None,
         }
     }
 

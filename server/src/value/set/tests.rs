@@ -67,6 +67,31 @@ fn it_is_a_set_through_random_changes() {
 }
 
 #[test]
+fn what_stays_as_it_was_tells_its_members() {
+    let (hasher, random) = (hasher(), Random::seeded(3));
+    let (mut set, mut model) = (Set::Table(Box::new(Members::new(&hasher))), HashSet::new());
+    let mut still: Option<(Set, HashSet<Vec<u8>>)> = None;
+    for operation in 0..30_000 {
+        let member = random_member(&random, 2 + random.below(2), 3_000);
+        if (operation / 6_000) % 2 == 0 {
+            set.add(Text::new(&member), limits(&hasher));
+            model.insert(member);
+        } else {
+            set.remove(Text::new(&member));
+            model.remove(&member);
+        }
+        if operation % 500 == 0 {
+            if let Some((still, model)) = &still {
+                let mut told = HashSet::new();
+                still.visit(|member| assert!(told.insert(member.to_bytes().to_vec())));
+                assert_eq!((still.len(), &told), (model.len(), model));
+            }
+            still = set.still().map(|still| (still, model.clone()));
+        }
+    }
+}
+
+#[test]
 fn members_take_little_more_than_their_bytes() {
     let hasher = hasher();
     let bytes = |count: i64, member: &dyn Fn(i64) -> String| {

@@ -4,13 +4,14 @@
 //! kept account of, for consumer groups to tell how far behind they are.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Block, Entry, Id, IdRange, NodeLimits};
 
 #[derive(Debug, Default)]
 pub(crate) struct Log {
-    /// All blocks but the last, by the ids that theirs are told relative to.
-    full: BTreeMap<Id, Block>,
+    /// All blocks but the last, by the ids that theirs are told relative to. A copy shares them until they are changed.
+    full: BTreeMap<Id, Arc<Block>>,
     tail: Option<Block>,
     length: usize,
     first_id: Id,
@@ -49,7 +50,9 @@ pub(crate) enum TrimUntil {
 }
 
 /// What one more block takes in the index, about.
-const INDEXED_BLOCK: usize = (size_of::<Id>() + size_of::<Block>()) * 3 / 2;
+const INDEXED_BLOCK: usize = (size_of::<Id>() + size_of::<Arc<Block>>()) * 3 / 2
+    + 2 * size_of::<usize>()
+    + size_of::<Block>();
 
 impl Log {
     pub(crate) const fn len(&self) -> usize {
@@ -85,11 +88,11 @@ impl Log {
     }
 
     pub(crate) fn blocks(&self) -> impl DoubleEndedIterator<Item = &Block> {
-        self.full.values().chain(&self.tail)
+        self.full.values().map(Arc::as_ref).chain(&self.tail)
     }
 
     fn first_block(&self) -> Option<&Block> {
-        self.full.first_key_value().map(|(_, block)| block).or(self.tail.as_ref())
+        self.full.first_key_value().map(|(_, block)| &**block).or(self.tail.as_ref())
     }
 
     pub(crate) fn count_blocks(&self) -> usize {
@@ -128,7 +131,7 @@ impl Log {
             self.block_bytes -= tail.heap_bytes();
             tail.shrink();
             self.block_bytes += tail.heap_bytes();
-            self.full.insert(tail.base(), tail);
+            self.full.insert(tail.base(), Arc::new(tail));
         }
         self.length += block.len();
         self.block_bytes += block.heap_bytes();
@@ -205,11 +208,12 @@ impl Log {
     /// Has entries of a block deleted; how many were.
     fn change(&mut self, key: Id, delete: impl FnOnce(&mut Block) -> usize) -> usize {
         let is_tail = self.is_tail(key);
-        let block = if is_tail { self.tail.as_mut() } else { self.full.get_mut(&key) };
+        let before = self.block(key).map_or(0, Block::heap_bytes);
+        let block =
+            if is_tail { self.tail.as_mut() } else { self.full.get_mut(&key).map(Arc::make_mut) };
         let Some(block) = block else {
             return 0;
         };
-        let before = block.heap_bytes();
         let deleted = delete(block);
         self.block_bytes = self.block_bytes + block.heap_bytes() - before;
         self.length -= deleted;
@@ -219,8 +223,8 @@ impl Log {
     /// Drops a block with what is in it.
     fn drop_block(&mut self, key: Id) {
         let block = if self.is_tail(key) {
-            let before = self.full.pop_last().map(|(_, block)| block);
-            std::mem::replace(&mut self.tail, before)
+            let next = self.full.pop_last().map(|(_, block)| self.own(block));
+            std::mem::replace(&mut self.tail, next).map(Arc::new)
         } else {
             self.full.remove(&key)
         };
@@ -228,6 +232,14 @@ impl Log {
             self.block_bytes -= block.heap_bytes();
             self.length -= block.len();
         }
+    }
+
+    /// A block that is nobody else's; a copy may take less.
+    fn own(&mut self, block: Arc<Block>) -> Block {
+        self.block_bytes -= block.heap_bytes();
+        let block = Arc::unwrap_or_clone(block);
+        self.block_bytes += block.heap_bytes();
+        block
     }
 
     fn is_tail(&self, key: Id) -> bool {
@@ -252,7 +264,10 @@ impl Log {
     }
 
     fn block(&self, key: Id) -> Option<&Block> {
-        self.tail.as_ref().filter(|tail| tail.base() == key).or_else(|| self.full.get(&key))
+        self.tail
+            .as_ref()
+            .filter(|tail| tail.base() == key)
+            .or_else(|| self.full.get(&key).map(Arc::as_ref))
     }
 
     pub(crate) fn get(&self, id: Id) -> Option<Entry<'_>> {
@@ -268,7 +283,7 @@ impl Log {
             let from = self.full.range(..=first).next_back().map_or(first, |(&key, _)| key);
             self.full.range(from..=last)
         });
-        full.into_iter().flatten().map(|(_, block)| block).chain(tail)
+        full.into_iter().flatten().map(|(_, block)| &**block).chain(tail)
     }
 
     /// The entries of a range, in order.
@@ -334,13 +349,14 @@ fn nodes_below(keys: &[[u8; Id::BYTES]], depth: usize) -> usize {
     usize::from(branch > depth) + below
 }
 
-/// A copy takes no more than what is in it.
+/// A copy shares what it can, and takes no more than what is in the rest.
 impl Clone for Log {
     fn clone(&self) -> Self {
         let (full, tail) = (self.full.clone(), self.tail.clone());
-        let mut copy = Log { full, tail, ..*self };
-        copy.block_bytes = copy.blocks().map(Block::heap_bytes).sum();
-        copy
+        let [own, copied] =
+            [&self.tail, &tail].map(|tail| tail.as_ref().map_or(0, Block::heap_bytes));
+        let block_bytes = self.block_bytes - own + copied;
+        Log { full, tail, block_bytes, ..*self }
     }
 }
 

@@ -148,6 +148,28 @@ fn a_log_holds_what_was_added_through_random_changes() {
 }
 
 #[test]
+fn a_copy_of_a_log_stays_as_it_is() {
+    let mut both = Both::new(77);
+    let mut copy: Option<(Log, BTreeMap<Id, Words>)> = None;
+    for operation in 0..6_000 {
+        match both.random.below(20) {
+            0..14 if operation / 1000 % 2 == 0 => both.append(),
+            0..4 => both.append(),
+            19 if both.random.below(20) == 0 => both.trim(),
+            _ => both.delete(),
+        }
+        if operation % 100 == 0 {
+            both.check();
+            if let Some((log, model)) = copy {
+                let entries = log.range(IdRange::ALL).map(|entry| (entry.id, words_of(entry)));
+                assert!(entries.eq(model));
+            }
+            copy = Some((both.log.clone(), both.model.clone()));
+        }
+    }
+}
+
+#[test]
 fn deleted_entries_do_not_keep_their_memory() {
     let mut log = Log::default();
     let words: [&[u8]; 2] = [b"field", &[b'x'; 100]];

@@ -280,10 +280,10 @@ const REFUSED: &[(&str, Lie)] = &[
         stream.groups[0].consumers[1].pending.push((8, 8));
     }),
     ("pending entries without consumers", |stream| stream.groups[0].consumers.clear()),
+    ("an element with a wrong tail", |stream| stream.nodes[0].elements[9] = raw(&[0x81, b'x', 3])),
 ];
 
 const RESTORED: &[(&str, Lie)] = &[
-    ("an element with a wrong tail", |stream| stream.nodes[0].elements[9] = raw(&[0x81, b'x', 3])),
     ("a number that could be shorter", |stream| {
         stream.nodes[0].elements[9] = raw(&[0xf1, 7, 0, 4]);
         stream.nodes[0].elements[4] = raw(&[0x82, b'1', b'2', 3]);
