@@ -106,3 +106,11 @@ pub use transport::{BlockingStream, MemoryStream};
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guide/embedding.md")]
+struct EmbeddingGuide;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guide/testing.md")]
+struct TestingGuide;

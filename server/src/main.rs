@@ -146,7 +146,7 @@ async fn serve(config: Config) -> Result<(), String> {
         started = start(&config) => started?,
         name = signals.next() => {
             tracing::info!("Received {name} while loading; nothing has changed that could be saved");
-            tracing::info!(FAREWELL);
+            say_farewell();
             return Ok(());
         }
     };
@@ -154,7 +154,7 @@ async fn serve(config: Config) -> Result<(), String> {
     announce(&server, &config);
     loop {
         let name = tokio::select! {
-            ended = server.stopped() => return ended.inspect(|()| tracing::info!(FAREWELL)),
+            ended = server.stopped() => return ended.inspect(|()| say_farewell()),
             name = signals.next() => name,
         };
         tracing::info!("Received {name}, scheduling shutdown...");
@@ -164,7 +164,7 @@ async fn serve(config: Config) -> Result<(), String> {
     }
     tokio::select! {
         () = server.shutdown() => {
-            tracing::info!(FAREWELL);
+            say_farewell();
             Ok(())
         }
         name = signals.next() => {
@@ -173,7 +173,10 @@ async fn serve(config: Config) -> Result<(), String> {
     }
 }
 
-const FAREWELL: &str = "redlet is now ready to exit, bye bye...";
+/// What those who watch the log know the end by.
+fn say_farewell() {
+    tracing::info!("redlet is now ready to exit, bye bye...");
+}
 
 /// Starts the server. Where loading fails, the log has it as well: whoever looks for it may not see where this was started.
 async fn start(config: &Config) -> Result<Server, String> {

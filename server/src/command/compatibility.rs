@@ -26,8 +26,8 @@ redlet answers what is listed here the way Redis does: the same replies byte for
 RESP3, the same error texts in the same order of checks, the same limits; exceptions are named below.
 It follows Redis 7.2 where versions differ, and reports that version to clients that ask.
 
-Every command takes all the options that Redis 7.2 knows for it. What is not listed does not exist
-yet: sorted sets, hashes, persistence, replication and cluster mode are out for now. A command that does not exist gets the error that
+Every command takes all the options that Redis 7.2 knows for it. What is not listed does not exist:
+sorted sets, hashes, replication and cluster mode are out. A command that does not exist gets the error that
 Redis gives for a command that it does not know, so that clients that probe for features take it
 for an older server, and nothing is accepted without being done.
 
@@ -51,7 +51,9 @@ const DIFFERENCES: &[&str] = &[
     "A library may have no two functions whose names differ in case alone.",
     "A client that reads nothing is read from no more once 32 MiB of replies wait for it; Redis goes \
      on until its memory ends.",
-    "Parameters are text in UTF-8. One that asks for what redlet cannot do yet is refused with a \
+    "Where `appendonly` is `yes` and there is no log yet, a snapshot that is there is loaded, and the \
+     log begins with it; Redis begins with nothing.",
+    "Parameters are text in UTF-8. One that asks for what redlet cannot do is refused with a \
      sentence, by `CONFIG SET` too.",
     "`CONFIG SET` cannot change `port` and `bind`: they are read at start.",
 ];

@@ -249,7 +249,7 @@ fn memory(lines: &mut Lines<'_>, call: &Call<'_>) {
     lines.line("rss_overhead_bytes", 0);
     lines.decimal("mem_fragmentation_ratio", figures.fragmentation());
     lines.line("mem_fragmentation_bytes", resident as i64 - used as i64);
-    lines.line("mem_not_counted_for_evict", clients);
+    lines.line("mem_not_counted_for_evict", 0);
     lines.zeros(&[
         "mem_replication_backlog",
         "mem_total_replication_buffers",

@@ -105,7 +105,6 @@ parameters! {
     MaxMemoryClients => number("maxmemory-clients", Kind::MemoryOrPercent, 0)
         .help(Clients, "memory for all clients together, in bytes or percent of maxmemory"),
     TrackingTableMaxKeys => integer("tracking-table-max-keys", 0, i64::MAX, 1_000_000)
-        .no_difference("redlet tracks no keys for clients")
         .help(Clients, "keys remembered for client-side caching"),
 
     RequirePass => text("requirepass", "")
@@ -159,7 +158,6 @@ parameters! {
     LocaleCollate => text("locale-collate", "").only(&["", "C", "POSIX"], "redlet compares byte by byte")
         .help(Keyspace, "order of texts in SORT ALPHA"),
     BusyReplyThreshold => integer("busy-reply-threshold", 0, i64::MAX, 5000).alias("lua-time-limit")
-        .no_difference("it matters only to scripts")
         .help(Keyspace, "milliseconds after which a script counts as slow"),
     PropagationErrorBehavior => choice("propagation-error-behavior", &["ignore", "panic", "panic-on-replicas"], 0)
         .no_difference("redlet has no replicas")

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::job::Job;
+use super::job::{Job, Kind};
 use super::manifest::{Manifest, Part};
 use super::saving::{Draft, Manner, What, header, temporary, trouble};
 use super::writer::{Policy, Writer};
@@ -139,10 +139,7 @@ impl Appending {
         let base = manifest.next_base(&place.name, job.what == What::Base);
         // Where there has been no log yet there is no place for one.
         place.make_directory(engine)?;
-        let path = match manifest.base {
-            Some(_) => place.directory.join(&base.name),
-            None => place.early_path(&base),
-        };
+        let path = place.path_of_base(&manifest, &base);
         engine.durability.disk.rename(draft, &path).map_err(trouble("give its name to", &path))?;
         place.sync(engine)?;
         let unlisted = self.unlisted.lock().expect(NOBODY_PANICS).clone();
@@ -159,6 +156,37 @@ impl Appending {
             place.remove_history(engine, &mut manifest)?;
             *self.manifest() = manifest;
         }
+        Ok(())
+    }
+
+    /// Where what is written counts for nothing yet, everything there is becomes its base. All shards are held, and
+    /// nothing is executed any more.
+    pub(super) fn complete(&self, engine: &Engine, txn: &mut Txn<'_>) -> Result<(), String> {
+        if !self.is_unlisted() {
+            return Ok(());
+        }
+        if engine.scripts.running.is_away() {
+            return Err(
+                "the log has no base yet, and a script is in the middle of something".to_owned()
+            );
+        }
+        tracing::info!("Writing the initial AOF before exiting.");
+        // One that is on its way has less, unless it has been faster.
+        engine.durability.abandon(Kind::Rewrite);
+        let Some(unlisted) = self.unlisted.lock().expect(NOBODY_PANICS).clone() else {
+            return Ok(());
+        };
+        let place = Place::of(engine)?;
+        let mut manifest = self.manifest().clone();
+        let base = manifest.next_base(&place.name, engine.config.enabled(Param::AofUseRdbPreamble));
+        let path = place.path_of_base(&manifest, &base);
+        write_base(engine, txn, &path)?;
+        place.sync(engine)?;
+        manifest.supersede(base, None);
+        place.write_manifest(engine, &manifest)?;
+        self.take_over(&manifest);
+        place.give_names(engine, &manifest)?;
+        place.forget_early(engine, &unlisted);
         Ok(())
     }
 
@@ -276,7 +304,7 @@ impl Appending {
         let unlisted = self.unlisted.lock().expect(NOBODY_PANICS).take();
         if let (Some(part), Ok(place)) = (unlisted, Place::of(engine)) {
             tracing::info!("Removing the temp incr aof file of {}, which has no base", part.name);
-            let _ = engine.durability.disk.remove(&place.early_path(&part));
+            place.forget_early(engine, &part);
         }
     }
 }
@@ -402,6 +430,18 @@ impl Place {
     /// Where a file is until there is a manifest that names it.
     fn early_path(&self, part: &Part) -> PathBuf {
         self.directory.join(format!("temp-early-{}", part.name))
+    }
+
+    fn forget_early(&self, engine: &Engine, part: &Part) {
+        let _ = engine.durability.disk.remove(&self.early_path(part));
+    }
+
+    /// Where a base is while it is in no manifest.
+    fn path_of_base(&self, manifest: &Manifest, base: &Part) -> PathBuf {
+        match manifest.base {
+            Some(_) => self.directory.join(&base.name),
+            None => self.early_path(base),
+        }
     }
 
     fn make_directory(&self, engine: &Engine) -> Result<(), String> {

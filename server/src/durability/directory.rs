@@ -75,7 +75,7 @@ fn holder(disk: &dyn Disk, path: &Path) -> String {
     let read = disk.read(path).and_then(|mut file| file.read_to_string(&mut text));
     match (read, text.trim().parse::<u32>()) {
         (Ok(_), Ok(process)) if process == std::process::id() => {
-            "another server of this process".to_owned()
+            format!("another server (of this process, or process {process} elsewhere)")
         }
         (Ok(_), Ok(process)) => format!("another server (process {process})"),
         _ => "another server".to_owned(),

@@ -390,10 +390,14 @@ impl Engine {
         if !self.has_to_settle() || self.keyspace.log.is_sealed() {
             return Ok(());
         }
-        if self.saves(AtEnd::AsConfigured) {
+        let is_unlisted = self.durability.appending.is_unlisted();
+        if is_unlisted || self.saves(AtEnd::AsConfigured) {
             self.outwait_script();
         }
-        self.with_all(|txn| self.settle_at_end(txn, AtEnd::AsConfigured))
+        self.with_all(|txn| {
+            self.durability.appending.complete(self, txn)?;
+            self.settle_at_end(txn, AtEnd::AsConfigured)
+        })
     }
 
     /// Brings to disk what is to be there when the server ends; all shards are held. From then on nobody hears of
@@ -406,6 +410,10 @@ impl Engine {
         if self.saves(at_end) {
             tracing::info!("Saving the final RDB snapshot before exiting.");
             self.save_at_end(txn).inspect_err(|_| self.keyspace.log.unseal())?;
+        }
+        match self.flush_log() {
+            Err(problem) if at_end == AtEnd::Unsaved => tracing::error!("{problem}"),
+            result => result.inspect_err(|_| self.keyspace.log.unseal())?,
         }
         // Who has waited for a shard meanwhile finds that it is too late.
         if self.keyspace.log.is_on() || has_save_points(&self.config) {
@@ -430,6 +438,17 @@ impl Engine {
         }
         saving::save_now(self, txn)
             .map_err(|problem| format!("Error trying to save the DB, can't exit: {problem}"))
+    }
+
+    /// Brings what is in the log so far to the disk, unless the disk does not take it.
+    fn flush_log(&self) -> Result<(), String> {
+        let log = &self.keyspace.log;
+        log.flush(|| !self.bars.has(Bar::Unlogged));
+        if log.is_on() && !log.is_flushed() {
+            let problem = self.durability.appending.problem();
+            return Err(format!("the end of the AOF is not on the disk, can't exit: {problem}"));
+        }
+        Ok(())
     }
 
     /// Brings the log to the disk for the last time, whatever else there is to be done. All shards are held.

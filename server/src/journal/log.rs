@@ -176,6 +176,11 @@ impl Log {
         }
     }
 
+    /// Whether everything that has been added is on the disk.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.durable.load(Ordering::SeqCst) >= self.appended()
+    }
+
     /// The position of all that has been added.
     pub(crate) fn appended(&self) -> u64 {
         self.appended.load(Ordering::SeqCst)

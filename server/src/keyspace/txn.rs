@@ -207,7 +207,9 @@ impl Txn<'_> {
 
     /// What follows is to be done even if what was done so far is not, and the other way round.
     pub(crate) fn end_unit(&mut self) {
-        self.effects.end_unit();
+        if !self.effects.is_empty() {
+            self.effects.end_unit();
+        }
     }
 
     /// Gives the log what has been done, which is whole.

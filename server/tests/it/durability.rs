@@ -175,3 +175,40 @@ async fn what_is_stored_in_an_order_left_open_stays_in_it() {
     assert_eq!(wire.call("LRANGE list 0 -1").await, list);
     server.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_log_that_has_no_base_yet_gets_one_at_the_end() {
+    let scratch = Scratch::new();
+    let server = builder(scratch.directory()).parameter("appendonly", "no").start().await.unwrap();
+    let mut wire = Wire::memory(&server);
+    wire.call("DEBUG POPULATE 100000").await;
+    wire.call("SET key 1").await;
+    assert_eq!(wire.call("CONFIG SET appendonly yes").await, "OK");
+    let keys = wire.call("DBSIZE").await;
+    server.shutdown().await;
+    let (server, mut wire) = started(scratch.directory()).await;
+    assert_eq!(wire.call("DBSIZE").await, keys);
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_is_turned_on_beside_a_script_has_all_of_it_or_nothing() {
+    const SCRIPT: &str =
+        "redis.call('SET', KEYS[1], 1) for _ = 1, ARGV[1] do end redis.call('SET', KEYS[2], 1)";
+    let scratch = Scratch::new();
+    let server = builder(scratch.directory()).parameter("appendonly", "no").start().await.unwrap();
+    let (mut wire, mut script) = (Wire::memory(&server), Wire::tcp(&server).await);
+    script.send(&encode(&["EVAL", SCRIPT, "2", "first", "second", "20000000"])).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(wire.call("CONFIG SET appendonly yes").await, "OK");
+    assert_eq!(script.reply().await, "(nil)");
+    eventually("the log is on", async || {
+        wire.call("INFO persistence").await.contains("aof_enabled:1")
+    })
+    .await;
+    assert_eq!(wire.call("SET third 1").await, "OK");
+    server.shutdown().await;
+    let (server, mut wire) = started(scratch.directory()).await;
+    assert_eq!(wire.call("EXISTS first second third").await, "3");
+    server.shutdown().await;
+}
