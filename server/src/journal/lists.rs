@@ -17,7 +17,13 @@ const COUNT_AT: usize = 4;
 const ELEMENTS_AT: usize = 6;
 const END_MARK: u8 = 0xff;
 
+/// How many nodes a list has tells whether it is a long one.
 pub(super) fn write(output: &mut dyn Output, list: &List) {
+    if !list.is_long() {
+        write_length(output.room(), 1);
+        write_length(output.room(), PACKED);
+        return write_string(output.room(), &framed(&joined(list), list.len()));
+    }
     write_length(output.room(), list.parts().count() as u64);
     for part in list.parts() {
         let output = output.room();
@@ -34,6 +40,16 @@ pub(super) fn write(output: &mut dyn Output, list: &List) {
     }
 }
 
+fn joined(list: &List) -> Cow<'_, [u8]> {
+    let mut parts = list.parts();
+    if let (Some(Part::Packed(elements, _)), None) = (parts.next(), parts.next()) {
+        return Cow::Borrowed(elements);
+    }
+    let mut joined = Vec::with_capacity(list.packed_bytes());
+    list.iter().for_each(|element| packed::append(element, &mut joined));
+    Cow::Owned(joined)
+}
+
 pub(super) fn framed(elements: &[u8], count: usize) -> Vec<u8> {
     let total = (ELEMENTS_AT + elements.len() + 1) as u32;
     // A number that does not fit stands for one that has to be counted.
@@ -43,14 +59,18 @@ pub(super) fn framed(elements: &[u8], count: usize) -> Vec<u8> {
 
 /// A list in nodes. `None` means that the bytes are not what they should be.
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<List> {
-    let mut list = List::new();
-    for _ in 0..reader.plain_length()? {
+    let (mut list, nodes) = (List::new(), reader.plain_length()?);
+    for _ in 0..nodes {
         match reader.plain_length()? {
-            SINGLE => list.push(End::Tail, Text::new(&single(reader)?)),
+            SINGLE => {
+                list.push(End::Tail, Text::new(&single(reader)?));
+                list.set_long(true);
+            }
             PACKED => read_packed(&reader.string()?, &mut list)?,
             _ => return None,
         }
     }
+    list.set_long(list.is_long() || nodes > 1);
     (!list.is_empty()).then_some(list)
 }
 
@@ -84,10 +104,13 @@ pub(super) fn packed_texts(node: &[u8]) -> Option<Elements<'_>> {
 
 /// A list in nodes, as servers before Redis 7 wrote it. Nodes may be empty.
 pub(super) fn read_old(reader: &mut Reader<'_>) -> Option<List> {
-    let mut list = List::new();
+    let (mut list, mut nodes) = (List::new(), 0);
     for _ in 0..reader.plain_length()? {
+        let before = list.len();
         read_ziplist(reader, &mut list)?;
+        nodes += usize::from(list.len() > before);
     }
+    list.set_long(nodes > 1);
     (!list.is_empty()).then_some(list)
 }
 
@@ -113,4 +136,25 @@ pub(super) fn read_plain(reader: &mut Reader<'_>) -> Option<List> {
         list.push(End::Tail, Text::new(&reader.string()?));
     }
     (!list.is_empty()).then_some(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_as_long_after_it_was_saved_as_before() {
+        for (is_long, elements) in [(false, 3), (false, 2000), (true, 3), (true, 2000)] {
+            let mut list = List::new();
+            (0..elements).for_each(|_| list.push(End::Tail, Text::Fixed(b"an element")));
+            list.set_long(is_long);
+            let mut bytes = Vec::new();
+            write(&mut bytes, &list);
+            let read = read(&mut Reader::new(&bytes)).expect("it was written as a list");
+            // One node may be that of either.
+            let is_told = is_long && elements > 1000;
+            assert_eq!((read.len(), read.is_long()), (elements, is_told));
+            assert_eq!(read, list);
+        }
+    }
 }
