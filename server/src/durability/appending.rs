@@ -444,6 +444,14 @@ impl Place {
         }
     }
 
+    /// Whether files can be made there.
+    pub(super) fn try_out(&self, engine: &Engine) -> Result<(), String> {
+        engine.hold_directory()?;
+        self.make_directory(engine)?;
+        let (disk, path) = (&*engine.durability.disk, temporary(&self.manifest_path(), "try-"));
+        disk.create(&path).and_then(|_| disk.remove(&path)).map_err(trouble("write to", &path))
+    }
+
     fn make_directory(&self, engine: &Engine) -> Result<(), String> {
         let disk = &*engine.durability.disk;
         disk.create_directory(&self.directory).map_err(trouble("create", &self.directory))?;

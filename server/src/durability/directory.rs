@@ -113,8 +113,13 @@ impl Engine {
         if !self.writes_unasked() {
             return Ok(());
         }
+        if self.keyspace.log.is_on() {
+            return Err(
+                "the append-only file is in the present directory, turn it off first".to_owned()
+            );
+        }
         self.hold_directory()?;
-        if let Some(directory) = self.directory().filter(|_| !self.keyspace.log.is_on()) {
+        if let Some(directory) = self.directory() {
             self.durability.directories.release_all_but(&directory);
         }
         Ok(())

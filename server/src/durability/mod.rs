@@ -34,7 +34,7 @@ use crate::config::{Config, Param};
 use crate::engine::{Bar, Engine};
 use crate::error::Error;
 use crate::execute::Call;
-use appending::Appending;
+use appending::{Appending, Place};
 use directory::Directories;
 use writer::Pace;
 
@@ -262,6 +262,17 @@ impl Engine {
     }
 
     /// Turns the log on or off, as the configuration says now.
+    /// Whether a log can be begun, if one is to be.
+    fn judge_log(&self) -> Result<(), String> {
+        if self.keyspace.log.is_on() || !self.config.enabled(Param::AppendOnly) {
+            return Ok(());
+        }
+        Place::of(self).and_then(|place| place.try_out(self)).map_err(|problem| {
+            tracing::error!("the log cannot be turned on: {problem}");
+            "Unable to turn on AOF. Check server logs.".to_owned()
+        })
+    }
+
     fn switch_log(self: &Arc<Self>) {
         let wanted = self.config.enabled(Param::AppendOnly);
         if wanted == self.keyspace.log.is_on() {
@@ -514,6 +525,7 @@ pub(crate) fn follow_config(engine: &Arc<Engine>) {
     let weak = Arc::downgrade(engine);
     engine.config.on_proposal(move |name| match weak.upgrade() {
         Some(engine) if name == "dir" => engine.move_directory(),
+        Some(engine) if name == "appendonly" => engine.judge_log(),
         _ => Ok(()),
     });
     let weak = Arc::downgrade(engine);
