@@ -81,8 +81,12 @@ pub(crate) struct Seen {
     /// How many requests wait for EXEC; -1 outside of MULTI.
     pub(crate) queued: AtomicI64,
     pub(crate) watched: AtomicUsize,
+    /// For how many prefixes it is told of changes.
+    pub(crate) prefixes: AtomicUsize,
     /// What the queued requests take.
     pub(crate) queued_bytes: AtomicUsize,
+    /// What the client took when it was last counted.
+    pub(crate) counted_bytes: AtomicUsize,
 }
 
 /// What others leave for a connection to send, and how they wake it.
@@ -278,7 +282,9 @@ impl Mailbox {
 impl Seen {
     const fn new(now_ms: i64) -> Self {
         Seen {
+            prefixes: AtomicUsize::new(0),
             queued_bytes: AtomicUsize::new(0),
+            counted_bytes: AtomicUsize::new(0),
             database: AtomicUsize::new(0),
             protocol: AtomicU32::new(2),
             last_used_ms: AtomicI64::new(now_ms),
@@ -335,9 +341,10 @@ impl Registry {
         self.clients.get(&id).map(|client| Arc::clone(&client))
     }
 
-    /// All clients in the order they came.
+    /// All clients in the order they came, but for those whose connection ends as soon as it looks.
     pub(crate) fn all(&self) -> Vec<Arc<Client>> {
         let mut all: Vec<_> = self.clients.iter().map(|client| Arc::clone(&client)).collect();
+        all.retain(|client| !client.is_killed());
         all.sort_unstable_by_key(|client| client.id);
         all
     }

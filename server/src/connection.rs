@@ -66,7 +66,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         while let Ok(event) = self.next_event().await {
             match event {
                 Event::Received(0) | Event::Finished => return,
-                Event::Received(count) => self.conversation.note_received(count),
+                Event::Received(count) => {
+                    self.conversation.note_received(count);
+                    if self.conversation.is_put_out() {
+                        return;
+                    }
+                }
                 Event::Mail(delivery) if delivery.killed => return,
                 Event::Mail(delivery) => {
                     for message in delivery.messages {

@@ -89,6 +89,15 @@ impl Conversation {
         stats.reads.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whether the client has to go because clients take too much, with what was read just now.
+    pub(crate) fn is_put_out(&self) -> bool {
+        if self.engine.config.number(Param::MaxMemoryClients) == 0 {
+            return false;
+        }
+        self.note_unread();
+        self.engine.limit_growth(&self.session.client)
+    }
+
     /// Executes the requests that have been read, as long as their replies have room and none
     /// has to wait.
     pub(crate) fn execute_pending(&mut self) -> Option<Wait> {
@@ -98,7 +107,7 @@ impl Conversation {
         self.session.tally.flush(&self.engine.stats);
         let seen = &self.session.client.seen;
         seen.last_used_ms.store(self.session.moment.now_ms(), Ordering::Relaxed);
-        seen.unread.store(self.decoder.pending(), Ordering::Relaxed);
+        self.note_unread();
         self.note_unsent();
         wait
     }
@@ -214,6 +223,11 @@ impl Conversation {
     /// Says something that is no reply.
     pub(crate) fn post(&mut self, message: &Bytes) {
         self.output.share(message);
+    }
+
+    /// Lets others see how much was read that is not executed.
+    fn note_unread(&self) {
+        self.session.client.seen.unread.store(self.decoder.pending(), Ordering::Relaxed);
     }
 
     /// Lets others see how much waits here, so that they stop adding to it.

@@ -177,6 +177,7 @@ impl Engine {
         self.tracking.stop(&mut session.tracked, client);
         self.monitors.remove(client);
         self.clients.remove(client.id);
+        self.forget_bytes(client);
     }
 
     /// Nothing is queued or watched by a client any more. Nothing may be locked.

@@ -73,7 +73,7 @@ pub(crate) fn execute(
     held: &mut Run<'_>,
 ) -> Flow {
     let mut admitted = admit(session, engine, args);
-    if engine.config.number(Param::MaxMemory) > 0 && !session.is_loader() {
+    if engine.config.is_memory_limited() && !session.is_loader() {
         admitted = admitted.and_then(|row| admit_growth(engine, session, row, args, held));
     }
     let row = match admitted {
@@ -434,13 +434,12 @@ fn lock_queued<'a>(session: &Session, held: &'a mut Run<'_>, scope: Scope) -> Tx
 
 /// What it means for a key that this client looks at it.
 pub(crate) fn uses(engine: &Engine, client: &Client) -> Uses {
-    if client.has(ClientFlags::NO_TOUCH) {
-        Uses::Ignored
-    } else if engine.config.counts_uses() {
-        Uses::Counted(engine.counting())
-    } else {
-        Uses::Noted
-    }
+    if client.has(ClientFlags::NO_TOUCH) { Uses::Ignored } else { noted_uses(engine) }
+}
+
+/// What it means for a key to be looked at by whoever is not ignored.
+pub(crate) fn noted_uses(engine: &Engine) -> Uses {
+    if engine.config.counts_uses() { Uses::Counted(engine.counting()) } else { Uses::Noted }
 }
 
 /// What is noted of every request that was executed, in how long, and by whom if not by the client itself.

@@ -247,7 +247,7 @@ impl Server {
 
     fn launch(engine: Arc<Engine>, no_socket: bool, runtime: Handle) -> Result<Server, StartError> {
         durability::follow_config(&engine);
-        engine.keyspace.keep_accounts(engine.config.number(Param::MaxMemory) > 0);
+        engine.keyspace.keep_accounts(engine.config.is_memory_limited());
         let (task, tasks) = mpsc::channel(1);
         let mut server = Server {
             engine,

@@ -160,6 +160,7 @@ impl Tracking {
             client.raise(ClientFlags::TRACKING_BROADCAST);
         }
         client.seen.redirect.store(choice.redirect.unwrap_or(0) as i64, Ordering::Relaxed);
+        client.seen.prefixes.store(choice.prefixes.len(), Ordering::Relaxed);
         own.choice = Some(choice.clone());
         state.clients.insert(client.id, Tracker { client: Arc::clone(client), choice });
         self.note_need(&state);
@@ -187,6 +188,7 @@ impl Tracking {
             .union(ClientFlags::TRACKING_BROADCAST);
         client.lower(flags);
         client.seen.redirect.store(-1, Ordering::Relaxed);
+        client.seen.prefixes.store(0, Ordering::Relaxed);
         self.note_need(&state);
     }
 

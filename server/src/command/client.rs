@@ -10,6 +10,7 @@ use super::{Args, Command, Table};
 use crate::clients::{Client, ClientFlags};
 use crate::error::Error;
 use crate::execute::{Call, Flow};
+use crate::limit::client_bytes;
 use crate::pause::Held;
 use crate::session::Replies;
 use crate::value::number::parse_integer;
@@ -297,7 +298,7 @@ fn describe(client: &Client, now_ms: i64) -> String {
         seen.database.load(Ordering::Relaxed),
         seen.queued.load(Ordering::Relaxed),
         client.watched(),
-        unread + unsent,
+        client_bytes(client),
         text(&names.user),
         seen.redirect.load(Ordering::Relaxed),
         seen.protocol.load(Ordering::Relaxed),

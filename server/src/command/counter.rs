@@ -83,7 +83,7 @@ fn decrby(call: &mut Call<'_>) -> Result<(), Error> {
 
 fn add(call: &mut Call<'_>, increment: i64) -> Result<(), Error> {
     let key = call.args.at(1);
-    let present = match call.txn.peek(key) {
+    let present = match call.txn.seek(key) {
         Some(entry) => text(entry.value())?.integer().ok_or(Error::NotInteger)?,
         None => 0,
     };
@@ -109,7 +109,7 @@ const INCRBYFLOAT: Command = Command {
 
 fn incrbyfloat(call: &mut Call<'_>) -> Result<(), Error> {
     let number = |bytes: &[u8]| LongDouble::parse(bytes).ok_or(Error::NotFloat);
-    let present = match call.txn.peek(call.args.at(1)) {
+    let present = match call.txn.seek(call.args.at(1)) {
         Some(entry) => text(entry.value())?,
         None => Text::Integer(0),
     };

@@ -138,7 +138,7 @@ fn set_deadline(call: &mut Call<'_>, expiry: Expiry) -> Result<(), Error> {
     let time = call.args.integer(2)?;
     let deadline_ms = expiry.signed_deadline_ms(time, call.now_ms(), call.row.command.name)?;
     let key = call.args.at(1);
-    let present_ms = call.txn.peek(key).map(Entry::deadline_ms);
+    let present_ms = call.txn.seek(key).map(Entry::deadline_ms);
     let applies = present_ms.is_some_and(|present_ms| conditions.hold(present_ms, deadline_ms));
     if applies {
         change_deadline(call, key, Some(deadline_ms));
@@ -324,7 +324,7 @@ const PERSIST: Command = Command {
 
 fn persist(call: &mut Call<'_>) -> Result<(), Error> {
     let key = call.args.at(1);
-    let expires = call.txn.peek(key).is_some_and(|entry| entry.deadline_ms().is_some());
+    let expires = call.txn.seek(key).is_some_and(|entry| entry.deadline_ms().is_some());
     if expires {
         change_deadline(call, key, None);
     }

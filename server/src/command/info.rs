@@ -13,6 +13,7 @@ use crate::durability::{Job, Kind};
 use crate::engine::{Bar, Engine};
 use crate::error::Error;
 use crate::execute::Call;
+use crate::limit::OWN_BYTES;
 use crate::script::Figures as ScriptFigures;
 use crate::text::human_size;
 
@@ -231,7 +232,7 @@ fn memory(lines: &mut Lines<'_>, call: &Call<'_>) {
     lines.size("used_memory_peak", peak);
     lines.percentage("used_memory_peak_perc", ratio(used, peak));
     lines.line("used_memory_overhead", overhead);
-    lines.line("used_memory_startup", 0);
+    lines.line("used_memory_startup", OWN_BYTES);
     lines.line("used_memory_dataset", dataset);
     lines.percentage("used_memory_dataset_perc", ratio(dataset, used));
     lines.line("allocator_allocated", used);
@@ -239,7 +240,7 @@ fn memory(lines: &mut Lines<'_>, call: &Call<'_>) {
     lines.line("allocator_resident", resident);
     lines.size("total_system_memory", process::system_memory_bytes());
     scripts(lines, &engine.scripts.figures);
-    lines.size("maxmemory", engine.config.number(Param::MaxMemory) as u64);
+    lines.size("maxmemory", engine.config.most_memory());
     lines.line("maxmemory_policy", engine.config.value("maxmemory-policy").unwrap_or_default());
     lines.decimal("allocator_frag_ratio", 1.0);
     lines.line("allocator_frag_bytes", 0);
@@ -368,7 +369,9 @@ fn stats(lines: &mut Lines<'_>, call: &Call<'_>) {
     lines.line("evicted_keys", read(&engine.limit.evicted_keys));
     lines.line("evicted_clients", read(&engine.limit.evicted_clients));
     lines.line("evicted_scripts", read(&engine.scripts.figures.evicted));
-    lines.zeros(&["total_eviction_exceeded_time", "current_eviction_exceeded_time"]);
+    let exceeded = engine.limit.exceeded();
+    lines.line("total_eviction_exceeded_time", exceeded.total.as_millis());
+    lines.line("current_eviction_exceeded_time", exceeded.current.as_millis());
     lines.line("keyspace_hits", counters.hits);
     lines.line("keyspace_misses", counters.misses);
     let subscribed = engine.pubsub.totals();

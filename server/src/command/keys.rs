@@ -9,7 +9,7 @@ use super::{Args, Command, Locks, restoring};
 use crate::config::EventClass;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::execute::Call;
+use crate::execute::{Call, noted_uses};
 use crate::journal::payload::{self, PayloadError, Restored};
 use crate::keyspace::{Entry, Txn, Usage};
 use crate::value::number::{format_integer, parse_integer};
@@ -17,8 +17,22 @@ use crate::value::string::LONGEST_INTEGER;
 use crate::value::{Text, ValueRef, glob};
 
 pub(super) const COMMANDS: &[&Command] = &[
-    &DEL, &UNLINK, &EXISTS, &TYPE, &KEYS, &SCAN, &RANDOMKEY, &RENAME, &RENAMENX, &COPY, &MOVE,
-    &TOUCH, &OBJECT, &DUMP, &RESTORE,
+    &DEL,
+    &UNLINK,
+    &EXISTS,
+    &TYPE,
+    &KEYS,
+    &SCAN,
+    &RANDOMKEY,
+    &RENAME,
+    &RENAMENX,
+    &COPY,
+    &MOVE,
+    &TOUCH,
+    &OBJECT,
+    &DUMP,
+    &RESTORE,
+    &RESTORE_ASKING,
 ];
 
 const DEL: Command = Command {
@@ -108,7 +122,7 @@ const TOUCH: Command = Command {
 };
 
 fn touch(call: &mut Call<'_>) -> Result<(), Error> {
-    call.txn.note_usage();
+    call.txn.note_usage(noted_uses(call.engine));
     let found = call.args.from(1).filter(|key| call.txn.read(key).is_some()).count();
     call.reply.count(found);
     Ok(())
@@ -279,10 +293,10 @@ const RENAMENX: Command = Command {
 };
 
 fn renamenx(call: &mut Call<'_>) -> Result<(), Error> {
-    if !call.txn.contains(call.args.at(1)) {
+    if !call.txn.holds(call.args.at(1)) {
         return Err(Error::NoSuchKey);
     }
-    let free = !call.txn.contains(call.args.at(2));
+    let free = !call.txn.holds(call.args.at(2));
     if free {
         rename_key(call)?;
     }
@@ -293,7 +307,7 @@ fn renamenx(call: &mut Call<'_>) -> Result<(), Error> {
 fn rename_key(call: &mut Call<'_>) -> Result<(), Error> {
     let (from, to) = (call.args.at(1), call.args.at(2));
     if from == to {
-        return if call.txn.contains(from) { Ok(()) } else { Err(Error::NoSuchKey) };
+        return if call.txn.holds(from) { Ok(()) } else { Err(Error::NoSuchKey) };
     }
     let entry = call.txn.take(from).ok_or(Error::NoSuchKey)?;
     call.txn.put_kept(to, entry);
@@ -338,7 +352,7 @@ fn copy(call: &mut Call<'_>) -> Result<(), Error> {
         return Ok(());
     };
     call.txn.select(target);
-    let free = replace || !call.txn.contains(to);
+    let free = replace || !call.txn.holds(to);
     if free {
         entry.set_usage(Usage::fresh(call.now_ms()));
         call.txn.put_kept(to, entry);
@@ -367,9 +381,9 @@ fn move_key(call: &mut Call<'_>) -> Result<(), Error> {
     if target == home {
         return Err(Error::SameObject);
     }
-    let mut moved = call.txn.contains(key);
+    let mut moved = call.txn.holds(key);
     call.txn.select(target);
-    moved &= !call.txn.contains(key);
+    moved &= !call.txn.holds(key);
     call.txn.select(home);
     if let Some(entry) = moved.then(|| call.txn.take(key)).flatten() {
         call.txn.select(target);
@@ -587,10 +601,18 @@ const RESTORE: Command = Command {
     ..Command::BASE
 };
 
+const RESTORE_ASKING: Command = Command {
+    name: "restore-asking",
+    flags: flags("write denyoom asking"),
+    since: "3.0.0",
+    summary: "Does what RESTORE does; for clusters that move keys.",
+    ..RESTORE
+};
+
 fn restore(call: &mut Call<'_>) -> Result<(), Error> {
     let options = RestoreOptions::parse(call.args)?;
     let key = call.args.at(1);
-    if !options.replace && call.txn.contains(key) {
+    if !options.replace && call.txn.holds(key) {
         return Err(Error::BusyKey);
     }
     let ttl = call.args.integer(2)?;
@@ -611,9 +633,8 @@ fn restore(call: &mut Call<'_>) -> Result<(), Error> {
     } else {
         let content = restoring::content(call.engine, &mut value);
         call.txn.put(key, content.ok_or(Error::err("Bad data format"))?, deadline_ms);
-        if let Some(usage) = options.usage(now_ms) {
-            call.txn.set_usage(key, usage);
-        }
+        let counts_uses = counts_uses(call);
+        call.txn.set_usage(key, options.usage(now_ms, counts_uses));
         call.txn.event(EventClass::GENERIC, "restore", key);
         if let Some(deadline_ms) = deadline_ms.filter(|_| !options.absolute) {
             tell_restored(call, deadline_ms);
@@ -667,9 +688,15 @@ impl RestoreOptions {
         Ok(parsed)
     }
 
-    fn usage(&self, now_ms: i64) -> Option<Usage> {
-        let used_s = (now_ms / 1000).saturating_sub(self.idle_s.unwrap_or(0));
-        let frequency = self.frequency.unwrap_or(Usage::fresh(now_ms).frequency());
-        (self.idle_s.is_some() || self.frequency.is_some()).then(|| Usage::new(used_s, frequency))
+    /// How the key was used: what is asked for, if that is what the policy keeps account of.
+    fn usage(&self, now_ms: i64, counts_uses: bool) -> Usage {
+        let (present_s, fresh) = (now_ms / 1000, Usage::fresh(now_ms));
+        match (self.idle_s, self.frequency) {
+            (Some(idle_s), _) if !counts_uses => {
+                Usage::new(present_s.saturating_sub(idle_s), fresh.frequency())
+            }
+            (_, Some(frequency)) if counts_uses => Usage::new(present_s, frequency),
+            _ => fresh,
+        }
     }
 }

@@ -619,9 +619,9 @@ pub(super) const fn list(value: ValueRef<'_>) -> Result<&List, Error> {
     }
 }
 
-/// The length of the list under a key, if there is one.
+/// The length of the list under a key, if there is one, that is about to be changed.
 pub(super) fn length(call: &mut Call<'_>, key: &[u8]) -> Result<Option<usize>, Error> {
-    match call.txn.peek(key) {
+    match call.txn.seek(key) {
         Some(entry) => Ok(Some(list(entry.value())?.len())),
         None => Ok(None),
     }

@@ -74,7 +74,7 @@ fn move_or_null(call: &mut Call<'_>, from: End, to: End) -> Result<(), Error> {
 /// and replies with it; false if there is none.
 pub(super) fn move_element(call: &mut Call<'_>, from: End, to: End) -> Result<bool, Error> {
     let (source, destination) = (call.args.at(1), call.args.at(2));
-    let Some(entry) = call.txn.peek(source) else {
+    let Some(entry) = call.txn.seek(source) else {
         return Ok(false);
     };
     let Some(element) = list(entry.value())?.end(from).map(Text::to_bytes) else {

@@ -9,7 +9,7 @@ use super::{Command, Locks, process};
 use crate::error::Error;
 use crate::execute::Call;
 use crate::keyspace::{DatabaseFigures, SHARE_OF_TABLE};
-use crate::limit::client_bytes;
+use crate::limit::{OWN_BYTES, client_bytes};
 use crate::resp::Reply;
 
 pub(super) const COMMANDS: &[&Command] = &[&MEMORY];
@@ -131,11 +131,11 @@ impl Figures {
         let clients = engine.clients.all().iter().map(|client| client_bytes(client) as u64).sum();
         let tables: u64 = databases.iter().map(table_bytes).sum();
         let scripts: usize = engine.scripts.figures.by_name().iter().map(|(_, bytes)| bytes).sum();
-        let scripts = scripts as u64;
-        let used =
-            clients + scripts + databases.iter().map(|database| database.bytes as u64).sum::<u64>();
+        let keys: u64 = databases.iter().map(|database| database.bytes as u64).sum();
+        let others = OWN_BYTES as u64 + clients + scripts as u64;
+        let used = others + keys;
         let peak = engine.peak_bytes.fetch_max(used as usize, Ordering::Relaxed) as u64;
-        let overhead = clients + tables + scripts;
+        let overhead = others + tables;
         Figures {
             scripts: engine.scripts.figures.by_name(),
             used,
@@ -154,7 +154,7 @@ impl Figures {
         let mut head = vec![
             ("peak.allocated", Figure::Bytes(self.peak)),
             ("total.allocated", Figure::Bytes(self.used)),
-            ("startup.allocated", Figure::Bytes(0)),
+            ("startup.allocated", Figure::Bytes(OWN_BYTES as u64)),
             ("replication.backlog", Figure::Bytes(0)),
             ("clients.slaves", Figure::Bytes(0)),
             ("clients.normal", Figure::Bytes(self.clients)),

@@ -515,9 +515,9 @@ fn owned(value: &mut Value) -> &mut Set {
 
 const SET_IS_THERE: &str = "the caller has looked that a set is there";
 
-/// The size of the set under a key, if there is one.
+/// The size of the set under a key, if there is one, that is about to be changed.
 fn size(call: &mut Call<'_>, key: &[u8]) -> Result<Option<usize>, Error> {
-    match call.txn.peek(key) {
+    match call.txn.seek(key) {
         Some(entry) => Ok(Some(set(entry.value())?.len())),
         None => Ok(None),
     }
@@ -534,7 +534,8 @@ fn change<R>(call: &mut Call<'_>, key: &[u8], change: impl FnOnce(&mut Set) -> (
 }
 
 fn remove_if_empty(call: &mut Call<'_>, key: &[u8]) -> Result<(), Error> {
-    if size(call, key)? == Some(0) {
+    let entry = call.txn.peek(key).map(|entry| set(entry.value()));
+    if entry.transpose()?.is_some_and(Set::is_empty) {
         remove_emptied(&mut call.txn, key);
     }
     Ok(())

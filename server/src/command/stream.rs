@@ -394,7 +394,7 @@ fn xtrim(call: &mut Call<'_>) -> Result<(), Error> {
 
 /// Tells to which length a stream was trimmed, where a request left that open.
 fn tell_trimmed(call: &mut Call<'_>, key: &[u8]) -> Result<(), Error> {
-    let length = find(call, key)?.map_or(0, |stream| stream.log.len());
+    let length = peek(call, key)?.map_or(0, |stream| stream.log.len());
     let mut room = [0; LONGEST_INTEGER];
     let length = format_integer(length as i64, &mut room);
     call.tell([&b"XTRIM"[..], key, b"MAXLEN", b"=", length].into_iter());
@@ -480,6 +480,11 @@ pub(super) const fn stream(value: ValueRef<'_>) -> Result<&Stream, Error> {
 
 /// The stream under a key, if there is one, that is about to be changed.
 pub(super) fn find<'c>(call: &'c mut Call<'_>, key: &[u8]) -> Result<Option<&'c Stream>, Error> {
+    call.txn.seek(key).map(|entry| stream(entry.value())).transpose()
+}
+
+/// The stream under a key, if there is one, where looking at it counts as nothing.
+pub(super) fn peek<'c>(call: &'c mut Call<'_>, key: &[u8]) -> Result<Option<&'c Stream>, Error> {
     call.txn.peek(key).map(|entry| stream(entry.value())).transpose()
 }
 

@@ -3,7 +3,7 @@
 use super::Command;
 use super::metadata::{Group as CommandGroup, KeySpec, categories, flags};
 use super::stream::{
-    change, find, parse_end, parse_id, parse_start, read, stream, write_entry, write_id,
+    change, parse_end, parse_id, parse_start, peek, read, stream, write_entry, write_id,
 };
 use super::stream_groups::{tell_pending, tell_progress};
 use crate::config::EventClass;
@@ -352,7 +352,7 @@ fn xautoclaim(call: &mut Call<'_>) -> Result<(), Error> {
     // As in Redis, this counts as a look even if the request is wrong.
     call.txn.read(key);
     let request = AutoclaimRequest::parse(call)?;
-    check_group(find(call, key)?, key, name)?;
+    check_group(peek(call, key)?, key, name)?;
     if request.count.saturating_mul(size_of::<Id>()) >= ADDRESSABLE {
         return Err(Error::err(
             "Insufficient memory, failed allocating transient memory, COUNT too high.",

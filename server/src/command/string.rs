@@ -70,13 +70,14 @@ fn set(call: &mut Call<'_>) -> Result<(), Error> {
         reply_with_value(call)?;
     }
     let wanted = match options.condition {
-        Some(Condition::Absent) => !call.txn.contains(key),
+        Some(Condition::Absent) => !call.txn.holds(key),
         Some(Condition::Present) => call.txn.contains(key),
         None => true,
     };
     if wanted {
         let value = value_of(call.args, 2);
         if options.keep_deadline {
+            call.txn.holds(key);
             call.txn.put_keeping_deadline(key, value);
         } else {
             call.txn.put(key, value, deadline_ms);
@@ -190,7 +191,7 @@ const SETNX: Command = Command {
 
 fn setnx(call: &mut Call<'_>) -> Result<(), Error> {
     let key = call.args.at(1);
-    let absent = !call.txn.contains(key);
+    let absent = !call.txn.holds(key);
     if absent {
         call.txn.put(key, value_of(call.args, 2), None);
         note_set(call, key, None);
@@ -417,7 +418,7 @@ const MSETNX: Command = Command {
 };
 
 fn msetnx(call: &mut Call<'_>) -> Result<(), Error> {
-    let absent = call.args.from(1).step_by(2).all(|key| !call.txn.contains(key));
+    let absent = call.args.from(1).step_by(2).all(|key| !call.txn.holds(key));
     if absent || call.args.len().is_multiple_of(2) {
         set_pairs(call, "msetnx")?;
     }
@@ -453,7 +454,7 @@ const APPEND: Command = Command {
 
 fn append(call: &mut Call<'_>) -> Result<(), Error> {
     let (key, tail) = (call.args.at(1), call.args.at(2));
-    let Some(entry) = call.txn.peek(key) else {
+    let Some(entry) = call.txn.seek(key) else {
         call.txn.put(key, value_of(call.args, 2), None);
         call.txn.event(EventClass::STRING, "append", key);
         call.reply.count(tail.len());
@@ -573,7 +574,7 @@ fn setrange(call: &mut Call<'_>) -> Result<(), Error> {
     let (key, part) = (call.args.at(1), call.args.at(3));
     let offset = call.args.integer(2)?;
     let offset = usize::try_from(offset).map_err(|_| Error::err("offset is out of range"))?;
-    let present = match call.txn.peek(key) {
+    let present = match call.txn.seek(key) {
         Some(entry) => Some(text(entry.value())?.len()),
         None => None,
     };

@@ -153,6 +153,16 @@ impl Config {
         self.number(Param::ProtoMaxBulkLen).min(i64::from(u32::MAX))
     }
 
+    /// Whether `maxmemory` sets a limit.
+    pub(crate) fn is_memory_limited(&self) -> bool {
+        self.number(Param::MaxMemory) != 0
+    }
+
+    /// How many bytes may be taken; 0 for no limit.
+    pub(crate) fn most_memory(&self) -> u64 {
+        self.number(Param::MaxMemory).cast_unsigned()
+    }
+
     /// Whether how often a key is used counts, rather than when it was used last.
     pub(crate) fn counts_uses(&self) -> bool {
         table::POLICIES[self.number(Param::MaxMemoryPolicy) as usize].ends_with("lfu")

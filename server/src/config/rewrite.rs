@@ -92,7 +92,10 @@ fn write_value(kind: Kind, value: &Value, printed: &str) -> Vec<String> {
             let words: Vec<&str> = printed.split(' ').collect();
             words.chunks(2).map(|pair| pair.join(" ")).collect()
         }
-        (Kind::Memory { .. } | Kind::MemoryOrPercent, Value::Number(bytes @ 0..)) => {
+        (
+            Kind::Memory { .. } | Kind::WideMemory | Kind::MemoryOrPercent,
+            Value::Number(bytes @ 0..),
+        ) => {
             vec![with_unit(*bytes)]
         }
         (Kind::Text | Kind::Directory | Kind::Events, _) => vec![quoting::quote(printed)],

@@ -30,6 +30,8 @@ pub(crate) enum Kind {
     Memory {
         low: i64,
     },
+    /// The same for as many as 64 bits hold, stored as the number of the same bits.
+    WideMemory,
     /// Bytes, or a share of `maxmemory`, which is stored as a negative number.
     MemoryOrPercent,
     /// One of these words; stored as its index.

@@ -163,7 +163,7 @@ parameters! {
         .no_difference("redlet has no replicas")
         .help(Keyspace, "what to do when a replica refuses a write"),
 
-    MaxMemory => memory("maxmemory", 0, 0)
+    MaxMemory => number("maxmemory", Kind::WideMemory, 0)
         .help(Memory, "bytes that the data may take; 0 for no limit"),
     MaxMemoryPolicy => choice("maxmemory-policy", POLICIES, NO_EVICTION)
         .help(Memory, "which keys go first; the lfu ones make OBJECT FREQ count"),

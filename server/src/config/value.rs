@@ -1,6 +1,7 @@
 //! Values: how each kind is read, checked and printed. Knows no parameter by name.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -91,6 +92,11 @@ fn number(kind: Kind, word: &str) -> Result<i64, Reason> {
             let bytes = memory(word).ok_or("argument must be a memory value")?;
             within(bytes, low, i64::MAX)
         }
+        Kind::WideMemory => {
+            let bytes = memory(word).ok_or("argument must be a memory value")?;
+            let bytes = u64::try_from(bytes).map_err(|_| outside(0, u64::MAX))?;
+            Ok(bytes.cast_signed())
+        }
         Kind::MemoryOrPercent => memory_or_percent(word),
         Kind::Integer { low, high } => {
             let number = parse_integer(word.as_bytes())
@@ -107,7 +113,11 @@ fn within(number: i128, low: i64, high: i64) -> Result<i64, Reason> {
     {
         return Ok(number);
     }
-    Err(format!("argument must be between {low} and {high} inclusive").into())
+    Err(outside(low, high))
+}
+
+fn outside(low: impl Display, high: impl Display) -> Reason {
+    format!("argument must be between {low} and {high} inclusive").into()
 }
 
 fn flag(word: &str) -> Result<i64, Reason> {
@@ -254,6 +264,7 @@ pub(super) fn print(kind: Kind, value: &Value) -> String {
         (Kind::Choices(names), Value::Number(mask)) => print_choices(names, *mask),
         (Kind::Events, Value::Number(bits)) => EventClass::from_bits_retain(*bits as u16).print(),
         (Kind::Octal { .. }, Value::Number(number)) => format!("{number:o}"),
+        (Kind::WideMemory, Value::Number(number)) => number.cast_unsigned().to_string(),
         (Kind::MemoryOrPercent, Value::Number(number @ ..0)) => format!("{}%", -number),
         (_, Value::Number(number)) => number.to_string(),
     }
@@ -272,7 +283,7 @@ pub(super) fn expectation(kind: Kind) -> String {
         Kind::Integer { low, high: i64::MAX } => format!("a whole number, {low} or more"),
         Kind::Integer { low, high } => format!("a whole number from {low} to {high}"),
         Kind::Octal { high } => format!("an octal number from 0 to {high:o}"),
-        Kind::Memory { low: 0 } => "a size such as 512mb".into(),
+        Kind::WideMemory | Kind::Memory { low: 0 } => "a size such as 512mb".into(),
         Kind::Memory { low } => format!("a size such as 512mb, at least {low} bytes"),
         Kind::MemoryOrPercent => "a size such as 512mb, or a percentage such as 5%".into(),
         Kind::Choice(names) => format!("one of: {}", names.join(", ")),

@@ -567,7 +567,7 @@ impl Engine {
         match name {
             "appendonly" => self.switch_log(),
             "maxmemory" | "maxmemory-policy" => {
-                self.keyspace.keep_accounts(self.config.number(Param::MaxMemory) > 0);
+                self.keyspace.keep_accounts(self.config.is_memory_limited());
                 self.keyspace.forget_candidates();
                 self.tend_memory();
             }

@@ -1,14 +1,15 @@
 //! What all keys take, known at any time without looking at any shard.
 //!
-//! Shards count for themselves, and report when it has changed by a little: the sum is at most so much too old.
+//! Shards count for themselves, and report when it has changed by a little: the sum of what they keep to themselves is
+//! little, too.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use super::shard::{Database, Shard};
 use super::{Keyspace, Run, Scope, Txn, Uses};
 
-/// How much a shard may keep to itself.
-const UNREPORTED: i64 = 4096;
+/// How much all shards together may keep to themselves.
+const UNREPORTED: i64 = 2048;
 
 #[derive(Debug)]
 pub(crate) struct Accounts {
@@ -40,7 +41,7 @@ impl Accounts {
 
     /// The same, for who has no need to be exact.
     pub(super) fn report_roughly(&self, index: usize, shard: &Shard) {
-        self.report(index, shard, UNREPORTED);
+        self.report(index, shard, UNREPORTED / self.reported.len() as i64);
     }
 }
 

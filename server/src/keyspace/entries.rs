@@ -22,9 +22,16 @@ impl Entries {
         handle
     }
 
-    /// Replaces an entry by another with the same key, in place if the slot is as large.
-    pub(super) fn replace(&mut self, handle: Handle, draft: Draft<'_>) -> Handle {
+    /// Replaces an entry by another with the same key, in place if the slot is as large. Its usage follows from
+    /// that of the old one.
+    pub(super) fn replace(
+        &mut self,
+        handle: Handle,
+        mut draft: Draft<'_>,
+        again: impl FnOnce(Usage) -> Usage,
+    ) -> Handle {
         let slot = self.pages.get_mut(handle);
+        draft.usage = again(entry::usage(slot));
         if let Some(number) = entry::outside(slot) {
             self.values.remove(number);
         }
@@ -216,7 +223,7 @@ mod tests {
         match random.below(6) {
             0 => {
                 model.set_text(random);
-                *handle = entries.replace(*handle, model.draft());
+                *handle = entries.replace(*handle, model.draft(), |_| model.usage);
             }
             1 => {
                 model.deadline_ms = (random.below(2) == 0).then(|| random.next() as i64);
@@ -241,7 +248,7 @@ mod tests {
             }
             _ => {
                 let mut kept = entries.get(*handle).to_kept();
-                *handle = entries.replace(*handle, kept.draft());
+                *handle = entries.replace(*handle, kept.draft(), |usage| usage);
             }
         }
     }
@@ -308,6 +315,6 @@ mod tests {
         let draft =
             |text| Draft { key: b"key", content: Content::Text(text), deadline_ms: Some(1), usage };
         let handle = entries.add(draft(b"befor"));
-        assert_eq!(entries.replace(handle, draft(b"after")), handle);
+        assert_eq!(entries.replace(handle, draft(b"after"), |usage| usage), handle);
     }
 }

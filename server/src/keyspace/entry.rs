@@ -205,6 +205,10 @@ pub(super) fn outside(slot: &[u8]) -> Option<u32> {
     is_outside.then(|| word(slot, Shape::of(slot, head).payload_at()) as u32)
 }
 
+pub(super) fn usage(slot: &[u8]) -> Usage {
+    Head::of(slot).usage
+}
+
 pub(super) fn note_use(slot: &mut [u8], again: impl FnOnce(Usage) -> Usage) {
     let head = Head::of(slot);
     put_word(slot, 0, Head { usage: again(head.usage), ..head }.to_word());

@@ -211,13 +211,18 @@ impl Database {
         self.count(handle);
     }
 
-    /// Replaces an entry by another with the same key.
-    pub(super) fn replace(&mut self, found: Found, draft: Draft<'_>) {
+    /// Replaces an entry by another with the same key; its usage follows from that of the old one.
+    pub(super) fn replace(
+        &mut self,
+        found: Found,
+        draft: Draft<'_>,
+        again: impl FnOnce(Usage) -> Usage,
+    ) {
         let keeps_mark = found.is_marked == draft.deadline_ms.is_some();
         if keeps_mark && self.entries.takes_as_much(found.item, &draft) {
-            self.entries.replace(found.item, draft);
+            self.entries.replace(found.item, draft, again);
         } else {
-            self.change(found, |entries, handle| *handle = entries.replace(*handle, draft));
+            self.change(found, |entries, handle| *handle = entries.replace(*handle, draft, again));
         }
     }
 

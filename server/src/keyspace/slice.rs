@@ -3,6 +3,7 @@
 use super::entry::Draft;
 use super::notes::Notes;
 use super::shard::{Counters, Database, Interest};
+use super::usage::Usage;
 use super::waiting::Place as Ready;
 use crate::config::EventClass;
 use crate::journal::effects::Effects;
@@ -133,24 +134,21 @@ impl Slice<'_> {
         }
     }
 
-    /// Stores an entry, whatever is there under its key.
-    pub(super) fn put(&mut self, hash: u64, draft: Draft<'_>) {
-        let found = match self.locked_key.place {
-            Place::None if self.locked_key.is(draft.key) => None,
-            Place::At(found) if self.locked_key.is(draft.key) => Some(found),
-            _ => self.find(hash, draft.key),
-        };
-        self.store(hash, found, draft);
-    }
-
-    pub(super) fn store(&mut self, hash: u64, found: Option<Found>, draft: Draft<'_>) {
+    /// Stores an entry in place of what was found under its key, whose usage says what the entry's becomes.
+    pub(super) fn store(
+        &mut self,
+        hash: u64,
+        found: Option<Found>,
+        draft: Draft<'_>,
+        again: impl FnOnce(Usage) -> Usage,
+    ) {
         self.note_change(draft.key);
         self.note_ready(draft.key);
         if found.is_none() {
             self.notes.event(EventClass::NEW, "new", self.number, draft.key);
         }
         match found {
-            Some(found) => self.change(found).replace(found, draft),
+            Some(found) => self.change(found).replace(found, draft, again),
             None => self.add(hash, draft),
         }
     }

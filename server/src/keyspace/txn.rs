@@ -53,8 +53,8 @@ impl Uses {
     fn note(self, usage: Usage, now_ms: i64) -> Usage {
         match self {
             Uses::Ignored => usage,
-            Uses::Noted => usage.again(now_ms, None),
-            Uses::Counted(counting) => usage.again(now_ms, Some(counting)),
+            Uses::Noted => usage.noted(now_ms),
+            Uses::Counted(counting) => usage.counted(now_ms, counting),
         }
     }
 }
@@ -263,9 +263,9 @@ impl Txn<'_> {
         self.uses = Uses::Ignored;
     }
 
-    /// From here on, looking at an entry counts as using it, whatever the client asked for.
-    pub(crate) const fn note_usage(&mut self) {
-        self.uses = Uses::Noted;
+    /// From here on, looking at an entry does this to its usage, whatever the client asked for.
+    pub(crate) const fn note_usage(&mut self, uses: Uses) {
+        self.uses = uses;
     }
 
     /// Looks a key up for reading: counts a hit or a miss, and as a use of the entry.
@@ -278,6 +278,25 @@ impl Txn<'_> {
         };
         slice.counters.hits += 1;
         Some(slice.database.note_use(found, |usage| uses.note(usage, now_ms)))
+    }
+
+    /// Looks a key up that may be changed: counts as a use of the entry, whatever becomes of it.
+    pub(crate) fn seek(&mut self, key: &[u8]) -> Option<Entry<'_>> {
+        let (hash, uses, now_ms) = (self.hash(key), self.uses, self.now_ms);
+        let mut slice = self.slice(hash);
+        let found = slice.find(hash, key)?;
+        Some(slice.database.note_use(found, |usage| uses.note(usage, now_ms)))
+    }
+
+    /// The same where only matters whether there is such a key.
+    pub(crate) fn holds(&mut self, key: &[u8]) -> bool {
+        let (hash, uses, now_ms) = (self.hash(key), self.uses, self.now_ms);
+        let mut slice = self.slice(hash);
+        let found = slice.find(hash, key);
+        if let Some(found) = found {
+            slice.database.note_use(found, |usage| uses.note(usage, now_ms));
+        }
+        found.is_some()
     }
 
     /// Looks several keys up for reading, to have all of them at the same time.
@@ -314,21 +333,21 @@ impl Txn<'_> {
         self.slice(hash).find(hash, key).is_some()
     }
 
-    /// Changes a value in place, with memory of its own from now on. The caller says with `touch`
-    /// that it did.
+    /// Changes a value in place that was sought, with memory of its own from now on. The caller says
+    /// with `touch` that it did.
     pub(crate) fn change<R>(
         &mut self,
         key: &[u8],
         change: impl FnOnce(&mut Value) -> R,
     ) -> Option<R> {
-        let (hash, uses, now_ms) = (self.hash(key), self.uses, self.now_ms);
+        let hash = self.hash(key);
         let mut slice = self.slice(hash);
         let found = slice.find(hash, key)?;
-        slice.database.note_use(found, |usage| uses.note(usage, now_ms));
         Some(slice.change(found).change_value(found, change))
     }
 
-    /// Changes a value in place that has memory of its own, as all but short texts have.
+    /// Looks a key up as `seek` does, and changes its value in place if it has memory of its own, as all
+    /// but short texts have.
     pub(crate) fn change_large<R>(
         &mut self,
         key: &[u8],
@@ -345,31 +364,38 @@ impl Txn<'_> {
         slice.database.change_large(found, change).map_or(Changed::Short, Changed::Done)
     }
 
-    /// Stores a value under a key, with this deadline or none.
+    /// Stores a value under a key, with this deadline or none. Over another value this is one more use of
+    /// the key.
     pub(crate) fn put<'v>(
         &mut self,
         key: &[u8],
         value: impl Into<Content<'v>>,
         deadline_ms: Option<i64>,
     ) {
-        let (hash, usage) = (self.hash(key), Usage::fresh(self.now_ms));
+        let (hash, uses, now_ms) = (self.hash(key), self.uses, self.now_ms);
+        let usage = Usage::fresh(now_ms);
         let draft = Draft { key, content: value.into(), deadline_ms, usage };
-        self.slice(hash).put(hash, draft);
+        let mut slice = self.slice(hash);
+        let found = slice.find(hash, key);
+        slice.store(hash, found, draft, |usage| uses.note(usage, now_ms));
     }
 
-    /// Stores a value and keeps the deadline that the key has.
+    /// Stores a value under a key that was sought, and keeps the deadline that it has.
     pub(crate) fn put_keeping_deadline<'v>(&mut self, key: &[u8], value: impl Into<Content<'v>>) {
         let (hash, usage) = (self.hash(key), Usage::fresh(self.now_ms));
         let mut slice = self.slice(hash);
         let found = slice.find(hash, key);
         let deadline_ms = found.and_then(|found| slice.database.get(found).deadline_ms());
-        slice.store(hash, found, Draft { key, content: value.into(), deadline_ms, usage });
+        let draft = Draft { key, content: value.into(), deadline_ms, usage };
+        slice.store(hash, found, draft, |usage| usage);
     }
 
     /// Stores what an entry holds under another key, with its deadline. As a key it has not been used yet.
     pub(crate) fn put_kept(&mut self, key: &[u8], mut kept: Kept) {
         let (hash, usage) = (self.hash(key), Usage::fresh(self.now_ms));
-        self.slice(hash).put(hash, Draft { key, usage, ..kept.draft() });
+        let mut slice = self.slice(hash);
+        let found = slice.find(hash, key);
+        slice.store(hash, found, Draft { key, usage, ..kept.draft() }, |_| usage);
     }
 
     /// Removes a key; false if there is no such key.

@@ -47,11 +47,14 @@ impl Usage {
     }
 
     /// Once more used; how often is only kept account of where somebody asks for it.
-    pub(super) fn again(self, now_ms: i64, counting: Option<Counting>) -> Self {
-        let frequency = counting.map_or(self.frequency(), |counting| {
-            counting.incremented(counting.decayed(self, now_ms))
-        });
-        Self::new(now_ms / 1000, frequency)
+    pub(super) const fn noted(self, now_ms: i64) -> Self {
+        Self::new(now_ms / 1000, self.frequency())
+    }
+
+    /// Once more used, which may count.
+    #[inline(never)]
+    pub(super) fn counted(self, now_ms: i64, counting: Counting) -> Self {
+        Self::new(now_ms / 1000, counting.incremented(counting.decayed(self, now_ms)))
     }
 }
 

@@ -19,6 +19,7 @@ use crate::clock::Stopwatch;
 use crate::command::args::Request;
 use crate::command::{CommandFlags, Registered, Table};
 use crate::config::Param;
+use crate::error::Error;
 use crate::execute::Call;
 use crate::limit::OUT_OF_MEMORY;
 use crate::resp::{Output, Protocol};
@@ -222,34 +223,45 @@ impl<'h, 'c> ScriptHost<'h, 'c> {
         (self.protocol, self.buffers)
     }
 
-    /// The row of a command that the script may execute.
+    /// The row of a command that the script may execute. What it may not is counted as if it had been sent.
     fn admit(&self) -> Result<&'static Registered, Raised> {
-        let args = self.buffers.request.args();
-        let unknown = || Raised::reply("Unknown Redis command called from script");
-        let row = Table::get().find(args).map_err(|_| unknown())?;
-        if !row.command.accepts(args.len()) {
-            return Err(Raised::reply("Wrong number of args calling Redis command from script"));
+        let found = Table::get().find(self.buffers.request.args());
+        let row = found.map_err(|_| Error::err("Unknown Redis command called from script"));
+        let admitted = row.clone().and_then(|row| self.check(row));
+        let stats = &self.call.engine.stats;
+        admitted.map_err(|error| {
+            stats.error(&error);
+            if let Ok(row) = row {
+                stats.rejected(row).fetch_add(1, Ordering::Relaxed);
+            }
+            Raised::Reply(error.wire())
+        })
+    }
+
+    fn check(&self, row: &'static Registered) -> Result<&'static Registered, Error> {
+        if !row.command.accepts(self.buffers.request.args().len()) {
+            return Err(Error::err("Wrong number of args calling Redis command from script"));
         }
         let is_debug = row.command.flags.contains(CommandFlags::PROTECTED);
         let may_debug = is_debug && self.call.engine.scripts_may_debug.load(Ordering::Relaxed);
         if row.command.flags.contains(CommandFlags::NOSCRIPT) && !may_debug {
-            return Err(Raised::reply("This Redis command is not allowed from script"));
+            return Err(Error::err("This Redis command is not allowed from script"));
         }
         let writes = CommandFlags::WRITE.union(CommandFlags::MAY_REPLICATE);
         if self.flags.contains(ScriptFlags::NO_WRITES) && row.command.flags.intersects(writes) {
-            return Err(Raised::reply("Write commands are not allowed from read-only scripts."));
+            return Err(Error::err("Write commands are not allowed from read-only scripts."));
         }
         let engine = self.call.engine;
         let is_write = row.command.flags.contains(CommandFlags::WRITE);
         if engine.bars.any()
             && let Some(error) = engine.bar(CommandFlags::LOADING, || is_write)
         {
-            return Err(Raised::Reply(error.wire()));
+            return Err(error);
         }
         let is_bound = !self.flags.contains(ScriptFlags::ALLOW_OOM) && !self.has_written;
         let takes_memory = row.command.flags.contains(CommandFlags::DENYOOM);
         if takes_memory && is_bound && self.call.session.is_out_of_memory {
-            return Err(Raised::Reply(OUT_OF_MEMORY.wire()));
+            return Err(OUT_OF_MEMORY);
         }
         Ok(row)
     }

@@ -133,7 +133,7 @@ pub(super) fn error_table(lua: &Lua, text: &[u8]) -> mlua::Result<Table> {
 }
 
 /// Writes what a script returned as the reply to its client. Booleans are numbers and nothing unless the
-/// script has asked for RESP3. Gives the errors in it that have not been counted.
+/// script has asked for RESP3. Gives the errors in it.
 pub(super) fn write(
     value: Value,
     has_booleans: bool,
@@ -213,11 +213,11 @@ impl Writer<'_> {
             return Ok(());
         }
         if let Value::String(text) = table.raw_get("err")? {
-            let error = Error::Text(up_to_nul(&text.as_bytes()).to_vec().into());
+            let text = up_to_nul(&text.as_bytes()).to_vec();
+            let is_counted = !table.raw_get::<Value>("ignore_error_stats_update")?.is_nil();
+            let error = if is_counted { Error::Counted(text) } else { Error::Text(text.into()) };
             self.reply.error(&error);
-            if table.raw_get::<Value>("ignore_error_stats_update")?.is_nil() {
-                self.errors.push(error);
-            }
+            self.errors.push(error);
         } else if let Value::String(text) = table.raw_get("ok")? {
             self.reply.status(up_to_nul(&text.as_bytes()));
         } else if let Some(number) = float(&table.raw_get("double")?) {
