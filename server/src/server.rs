@@ -264,6 +264,7 @@ impl Server {
         server.listen_unix()?;
         server.spawn(background(Arc::clone(&server.engine)));
         server.spawn(durability::run_jobs(Arc::clone(&server.engine)));
+        server.spawn(durability::relay_log(Arc::clone(&server.engine)));
         Ok(server)
     }
 

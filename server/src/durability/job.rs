@@ -1,5 +1,6 @@
 //! A snapshot in the background: entries are collected between requests, and written by a thread of their own.
 
+use std::future::poll_fn;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -21,7 +22,7 @@ use crate::keyspace::{Keyspace, Txn};
 const SLICE: Duration = Duration::from_micros(150);
 const HOLD: Duration = Duration::from_micros(50);
 /// How much is collected before it is given to be written, and how many such pieces may wait.
-const PIECE: usize = 64 * 1024;
+const PIECE: usize = 32 * 1024;
 pub(super) const WAITING_PIECES: usize = 16;
 
 /// What a snapshot is for.
@@ -137,6 +138,11 @@ fn begin_at(engine: &Engine, txn: &mut Txn<'_>, kind: Kind, turn: u64) -> Job {
     job
 }
 
+/// Wakes those who wait for the disk.
+pub(crate) async fn relay_log(engine: Arc<Engine>) {
+    poll_fn(|context| engine.keyspace.log.relay(context)).await;
+}
+
 /// Writes one snapshot after the other, as they are begun.
 pub(crate) async fn run_jobs(engine: Arc<Engine>) {
     loop {
@@ -193,6 +199,8 @@ fn write_pieces(engine: &Engine, path: &Path, job: &Job, mut taken: Taken) -> Re
             return Err(ABANDONED.to_owned());
         }
         draft.write_piece(&piece)?;
+        // Requests may wait for this processor.
+        std::thread::yield_now();
     }
     if !taken.are_all.load(Ordering::SeqCst) {
         return Err("the server ended before it was complete".to_owned());

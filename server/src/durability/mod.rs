@@ -45,7 +45,7 @@ use crate::keyspace::{Run, Scope, Txn, Uses};
 pub use check::{CheckError, CheckReport, check};
 pub use image::Snapshot;
 pub(crate) use image::{restore, take};
-pub(crate) use job::{Job, Kind, run_jobs};
+pub(crate) use job::{Job, Kind, relay_log, run_jobs};
 pub(crate) use load::{Progress, load, loads_long};
 pub(crate) use reload::Reload;
 pub use reporting::Loading;

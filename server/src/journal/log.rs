@@ -25,6 +25,8 @@ pub(crate) struct Log {
     appended: AtomicU64,
     durable: AtomicU64,
     waiting: Mutex<Vec<(u64, Waker)>>,
+    /// A task that wakes those who wait, once it is woken itself.
+    relay: Mutex<Option<Waker>>,
     advanced: Condvar,
 }
 
@@ -226,12 +228,32 @@ impl Log {
     /// Everything up to a position is on disk.
     pub(crate) fn reach(&self, position: u64) {
         self.durable.store(position, Ordering::SeqCst);
+        drop(self.waiting());
+        self.advanced.notify_all();
+        let relay = self.relay.lock().expect(NOBODY_PANICS).take();
+        match relay {
+            Some(relay) => relay.wake(),
+            None => self.wake_reached(),
+        }
+    }
+
+    /// Wakes those whose positions are on disk, whenever there are more, and never ends.
+    ///
+    /// It is for a task of the runtime that the others are in: they are woken by one of its own threads then. From
+    /// another thread each of them would cost a call of the system, and maybe the processor.
+    pub(crate) fn relay(&self, context: &Context<'_>) -> Poll<()> {
+        *self.relay.lock().expect(NOBODY_PANICS) = Some(context.waker().clone());
+        self.wake_reached();
+        Poll::Pending
+    }
+
+    fn wake_reached(&self) {
+        let position = self.durable.load(Ordering::SeqCst);
         let reached: Vec<Waker> = {
             let mut waiting = self.waiting();
             let reached = waiting.extract_if(.., |(wanted, _)| *wanted <= position);
             reached.map(|(_, waker)| waker).collect()
         };
-        self.advanced.notify_all();
         reached.into_iter().for_each(Waker::wake);
     }
 
