@@ -73,6 +73,7 @@ pub(crate) fn execute(
     held: &mut Run<'_>,
 ) -> Flow {
     let mut admitted = admit(session, engine, args);
+    session.is_out_of_memory = false;
     if engine.config.is_memory_limited() && !session.is_loader() {
         admitted = admitted.and_then(|row| admit_growth(engine, session, row, args, held));
     }
@@ -286,7 +287,6 @@ fn admit_growth(
     args: Args<'_>,
     held: &mut Run<'_>,
 ) -> Result<&'static Registered, Error> {
-    session.is_out_of_memory = false;
     if !engine.is_over_limit() {
         return Ok(row);
     }

@@ -1,4 +1,4 @@
-//! The only place that locks shards, in ascending order, each once.
+//! Requests lock shards here, in ascending order, each once. Whoever else looks at shards locks one at a time.
 
 use std::sync::MutexGuard;
 
