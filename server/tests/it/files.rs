@@ -337,7 +337,7 @@ async fn a_directory_has_one_server() {
         for others in [&LOG[..], &SNAPSHOTS] {
             let refusal = server_in(scratch.directory(), others).await.err().unwrap();
             let directory = scratch.directory().display().to_string();
-            for word in [&directory, "another server of this process", "'dir' of its own"] {
+            for word in [&directory, "another server (of this process", "'dir' of its own"] {
                 assert!(refusal.contains(word), "{refusal}");
             }
         }

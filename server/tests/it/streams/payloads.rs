@@ -285,7 +285,7 @@ const REFUSED: &[(&str, Lie)] = &[
 
 const RESTORED: &[(&str, Lie)] = &[
     ("a number that could be shorter", |stream| {
-        stream.nodes[0].elements[9] = raw(&[0xf1, 7, 0, 4]);
+        stream.nodes[0].elements[9] = raw(&[0xf1, 7, 0, 3]);
         stream.nodes[0].elements[4] = raw(&[0x82, b'1', b'2', 3]);
     }),
     ("no entries at all", |stream| {
