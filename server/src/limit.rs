@@ -1,7 +1,7 @@
 //! Keeping within `maxmemory`: what counts, and what is done about too much.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::blocking;
@@ -25,8 +25,8 @@ pub(crate) struct MemoryLimit {
     is_full: AtomicBool,
     /// What all clients together take, as it was lately, without those that have gone since.
     clients: AtomicUsize,
-    /// When clients and scripts were counted last.
-    counted_ns: AtomicI64,
+    /// Since clients and scripts were counted last.
+    counted: Mutex<Option<Stopwatch>>,
     exceeding: Mutex<Exceeding>,
     pub(crate) evicted_keys: AtomicU64,
     pub(crate) evicted_clients: AtomicU64,
@@ -224,14 +224,14 @@ impl Engine {
         let scripts = self.scripts.figures.by_name().iter().map(|(_, bytes)| bytes).sum();
         self.limit.clients.store(clients, Ordering::Relaxed);
         self.limit.scripts.store(scripts, Ordering::Relaxed);
-        self.limit.counted_ns.store(self.clock.monotonic_ns(), Ordering::Relaxed);
+        *self.limit.counted.lock().expect(NEVER_PANICS) = Some(Stopwatch::start());
     }
 
     /// The same before somebody is turned away for what may not be there any more, unless it was done just now.
     fn count_others_again(&self) -> bool {
-        const JUST_NOW_NS: i64 = 10_000_000;
-        let passed_ns = self.clock.monotonic_ns() - self.limit.counted_ns.load(Ordering::Relaxed);
-        let is_old = passed_ns > JUST_NOW_NS;
+        const JUST_NOW: Duration = Duration::from_millis(10);
+        let counted = *self.limit.counted.lock().expect(NEVER_PANICS);
+        let is_old = counted.is_none_or(|counted| counted.elapsed() > JUST_NOW);
         if is_old {
             self.count_others();
         }

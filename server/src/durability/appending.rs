@@ -185,7 +185,10 @@ impl Appending {
         manifest.supersede(base, None);
         place.write_manifest(engine, &manifest)?;
         self.take_over(&manifest);
-        place.give_names(engine, &manifest)?;
+        // From here on all is well: who loads it gives its files their names, if that fails now.
+        if let Err(problem) = place.give_names(engine, &manifest) {
+            tracing::warn!("{problem}");
+        }
         place.forget_early(engine, &unlisted);
         Ok(())
     }

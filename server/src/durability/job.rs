@@ -1,6 +1,5 @@
 //! A snapshot in the background: entries are collected between requests, and written by a thread of their own.
 
-use std::future::poll_fn;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -136,11 +135,6 @@ fn begin_at(engine: &Engine, txn: &mut Txn<'_>, kind: Kind, turn: u64) -> Job {
         tracing::info!("{} started", kind.title());
     }
     job
-}
-
-/// Wakes those who wait for the disk.
-pub(crate) async fn relay_log(engine: Arc<Engine>) {
-    poll_fn(|context| engine.keyspace.log.relay(context)).await;
 }
 
 /// Writes one snapshot after the other, as they are begun.

@@ -45,11 +45,12 @@ use crate::keyspace::{Run, Scope, Txn, Uses};
 pub use check::{CheckError, CheckReport, check};
 pub use image::Snapshot;
 pub(crate) use image::{restore, take};
-pub(crate) use job::{Job, Kind, relay_log, run_jobs};
+pub(crate) use job::{Job, Kind, run_jobs};
 pub(crate) use load::{Progress, load, loads_long};
 pub(crate) use reload::Reload;
 pub use reporting::Loading;
 pub(crate) use reporting::Observer;
+pub(crate) use writer::relay_log;
 
 /// What a server knows of what it has on disk.
 #[derive(Debug)]
@@ -261,7 +262,6 @@ impl Engine {
         Err("a script runs and does not come to its end".to_owned())
     }
 
-    /// Turns the log on or off, as the configuration says now.
     /// Whether a log can be begun, if one is to be.
     fn judge_log(&self) -> Result<(), String> {
         if self.keyspace.log.is_on() || !self.config.enabled(Param::AppendOnly) {
@@ -273,6 +273,7 @@ impl Engine {
         })
     }
 
+    /// Turns the log on or off, as the configuration says now.
     fn switch_log(self: &Arc<Self>) {
         let wanted = self.config.enabled(Param::AppendOnly);
         if wanted == self.keyspace.log.is_on() {
@@ -405,10 +406,7 @@ impl Engine {
         if is_unlisted || self.saves(AtEnd::AsConfigured) {
             self.outwait_script();
         }
-        self.with_all(|txn| {
-            self.durability.appending.complete(self, txn)?;
-            self.settle_at_end(txn, AtEnd::AsConfigured)
-        })
+        self.with_all(|txn| self.settle_sealed(txn, AtEnd::AsConfigured))
     }
 
     /// Brings to disk what is to be there when the server ends; all shards are held. From then on nobody hears of
@@ -417,20 +415,35 @@ impl Engine {
         if self.keyspace.log.is_on() && self.durability.appending.is_unlisted() {
             return Err("Writing initial AOF, can't exit".to_owned());
         }
-        self.keyspace.log.seal();
-        if self.saves(at_end) {
-            tracing::info!("Saving the final RDB snapshot before exiting.");
-            self.save_at_end(txn).inspect_err(|_| self.keyspace.log.unseal())?;
-        }
-        match self.flush_log() {
-            Err(problem) if at_end == AtEnd::Unsaved => tracing::error!("{problem}"),
-            result => result.inspect_err(|_| self.keyspace.log.unseal())?,
-        }
+        self.settle_sealed(txn, at_end)
+    }
+
+    /// The same where a log that has no base yet gets one.
+    fn settle_sealed(&self, txn: &mut Txn<'_>, at_end: AtEnd) -> Result<(), String> {
+        let log = &self.keyspace.log;
+        log.seal();
+        self.save_and_log(txn, at_end).inspect_err(|_| log.unseal())?;
         // Who has waited for a shard meanwhile finds that it is too late.
         if self.keyspace.log.is_on() || has_save_points(&self.config) {
             self.bars.raise(Bar::Settled);
         }
         self.close_log();
+        Ok(())
+    }
+
+    /// The base comes last: once it is there, what is written to the log goes nowhere.
+    fn save_and_log(&self, txn: &mut Txn<'_>, at_end: AtEnd) -> Result<(), String> {
+        if self.saves(at_end) {
+            tracing::info!("Saving the final RDB snapshot before exiting.");
+            self.save_at_end(txn)?;
+        }
+        if self.durability.appending.is_unlisted() {
+            return self.durability.appending.complete(self, txn);
+        }
+        match self.flush_log() {
+            Err(problem) if at_end == AtEnd::Unsaved => tracing::error!("{problem}"),
+            result => result?,
+        }
         Ok(())
     }
 
@@ -454,7 +467,7 @@ impl Engine {
     /// Brings what is in the log so far to the disk, unless the disk does not take it.
     fn flush_log(&self) -> Result<(), String> {
         let log = &self.keyspace.log;
-        log.flush(|| !self.bars.has(Bar::Unlogged));
+        log.flush(|| self.is_running() && !self.bars.has(Bar::Unlogged));
         if log.is_on() && !log.is_flushed() {
             let problem = self.durability.appending.problem();
             return Err(format!("the end of the AOF is not on the disk, can't exit: {problem}"));

@@ -5,6 +5,7 @@
 //! disk is in doubt, and the log is written anew.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -277,6 +278,11 @@ impl Writer {
     fn appending(&self) -> &Appending {
         &self.engine.durability.appending
     }
+}
+
+/// Wakes those who wait for the disk.
+pub(crate) async fn relay_log(engine: Arc<Engine>) {
+    poll_fn(|context| engine.keyspace.log.relay(context)).await;
 }
 
 /// The system's words for what went wrong, without the number that the standard library adds.
